@@ -1,0 +1,22 @@
+"""Every version of every slot, and which of them is champion.
+
+::
+
+    slots      upbit_hourly/KRW-SOL: what a slot and a version are called
+    files      writing that survives a crash, locks, journals
+    manifest   what a version consists of; reading it verified, every byte once
+    versions   add, list, open, verify
+    pointers   champion, move, rollback, history
+    card       what a version says of itself
+    gate       promote, observe or refuse
+    __main__   python -m registry …
+
+Under the root, a slot is a folder::
+
+    upbit_hourly/KRW-SOL/v0007/               immutable: the files and manifest.json
+    upbit_hourly/KRW-SOL/v0007.events.jsonl   what became known later, append-only
+    upbit_hourly/KRW-SOL/champion.json        which version is served, and how
+    upbit_hourly/KRW-SOL/history.jsonl        every move of that pointer, append-only
+
+The package needs the standard library and pydantic, and nothing of the pipeline.
+"""

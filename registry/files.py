@@ -1,0 +1,234 @@
+"""Writing that survives a crash: temporary file, fsync, rename; locks and journals."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from registry.errors import RegistryError
+
+LOCK = ".lock"
+LOCK_WAIT_SECONDS = 60.0
+_LOCK_POLL_SECONDS = 0.005
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` so that a reader sees the old bytes or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        write_new(temporary, content)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_new(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Create a file that must not exist yet and flush its bytes to disk, not its name."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        _write_all(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its missing parents so that they survive power loss."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(exist_ok=True)
+        sync_folder(place.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk, so that a rename survives power loss."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line in a single write and flush it to disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    created = not path.exists()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        _write_all(descriptor, (line.rstrip("\n") + "\n").encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if created:
+        sync_folder(path.parent)
+
+
+def sha256(content: bytes) -> str:
+    """Hex digest of `content`.
+
+    Examples
+    --------
+    >>> sha256(b"")[:16]
+    'e3b0c44298fc1c14'
+    """
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Be the only writer of an existing folder; the system frees the lock of a killed process.
+
+    Raises
+    ------
+    RegistryError
+        When another process keeps the lock for `LOCK_WAIT_SECONDS`, or nothing can be written.
+    """
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        found, fix = str(error.strerror), "make room or give write access, and try again"
+        raise refused("cannot be locked", where=folder, found=found, fix=fix) from error
+    try:
+        _wait_for_lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Numbered records of an append-only file of JSON lines, from line 1.
+
+    A cut-off last line was never written; `damaged` names complete lines that are no records.
+    """
+
+    records: tuple[tuple[int, dict[str, Any]], ...]
+    damaged: tuple[int, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Journal:
+        """Read what is complete; a missing file is an empty journal."""
+        lines = (read_if_there(path) or b"").split(b"\n")[:-1]
+        read = [(number, _record(line)) for number, line in enumerate(lines, 1)]
+        return cls(
+            records=tuple((number, record) for number, record in read if record is not None),
+            damaged=tuple(number for number, record in read if record is None),
+        )
+
+
+def append_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Append a record to a journal whose folder is locked, over a cut-off last line if any."""
+    line = journal_line(record)
+    content = read_if_there(path)
+    if content and not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
+    append_line(path, line)
+
+
+def journal_line(record: Mapping[str, Any]) -> str:
+    """Write a record that says when (`at`) as one line of JSON.
+
+    Raises
+    ------
+    RegistryError
+        When `at` is no moment with a zone, or a value cannot be written as JSON.
+
+    Examples
+    --------
+    >>> journal_line({"event": "gate", "at": "2025-12-20T00:00Z"})
+    '{"event": "gate", "at": "2025-12-20T00:00Z"}'
+    """
+    at = record.get("at")
+    if not _is_moment(at):
+        expected = "a moment with its zone, such as 2025-12-20T00:00Z"
+        raise refused("'at' is not a moment", found=repr(at), expected=expected)
+    try:
+        return json.dumps(dict(record), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise refused(
+            "a record cannot be written as JSON",
+            found=str(error),
+            fix="give text, finite numbers, lists and mappings",
+        ) from None
+
+
+def read_if_there(path: Path) -> bytes | None:
+    """Read a file; None when it does not exist.
+
+    Raises
+    ------
+    RegistryError
+        When it exists and cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise refused("cannot be read", where=path, found=str(error.strerror)) from error
+
+
+def refused(
+    what: str, *, where: object = "", found: str = "", expected: str = "", fix: str = ""
+) -> RegistryError:
+    """Tell what is wrong as one paragraph.
+
+    Examples
+    --------
+    >>> print(refused("no such version", where="a/KRW-SOL", found="v0009", fix="list them"))
+    no such version (a/KRW-SOL). Found: v0009. To do: list them.
+    """
+    told = [("Found", found), ("expected" if found else "Expected", expected)]
+    clause = "; ".join(f"{word}: {text}" for word, text in told if text)
+    parts = [f"{what} ({where})" if where else what, clause, f"To do: {fix}" if fix else ""]
+    return RegistryError(" ".join(f"{part}." for part in parts if part))
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    written = os.write(descriptor, content)
+    while written < len(content):
+        written += os.write(descriptor, content[written:])
+
+
+def _wait_for_lock(descriptor: int, folder: Path) -> None:
+    end = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                break
+            time.sleep(_LOCK_POLL_SECONDS)
+    raise refused(
+        f"another process has been writing here for more than {LOCK_WAIT_SECONDS:g} s",
+        where=folder,
+        fix="find out whether it hangs, end it, and try again; the lock is freed with it",
+    )
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        read = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return read if isinstance(read, dict) else None
+
+
+def _is_moment(text: object) -> bool:
+    try:
+        return isinstance(text, str) and datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
