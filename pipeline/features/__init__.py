@@ -1,0 +1,1 @@
+"""Columns computed from candles: indicators, and ordered sets of them."""

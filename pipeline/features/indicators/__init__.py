@@ -1,0 +1,22 @@
+"""The closed table of indicators that a feature set can name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pipeline.features.indicators import averages, bands, candles, oscillators
+from pipeline.features.indicators.base import REGISTERED, CandleArrays, Indicator, indicator
+
+INDICATORS: Mapping[str, Indicator] = MappingProxyType(dict(REGISTERED))
+
+__all__ = [
+    "INDICATORS",
+    "CandleArrays",
+    "Indicator",
+    "averages",
+    "bands",
+    "candles",
+    "indicator",
+    "oscillators",
+]
