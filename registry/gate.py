@@ -1,0 +1,258 @@
+"""The gate: whether a candidate may become champion, and in which mode.
+
+The registry compares evidence that others computed; it never looks at predictions itself.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+Outcome = Literal["promote", "observe", "refuse"]
+
+
+class GateConfig(BaseModel):
+    """Limits of the gate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str = "default"
+    min_effective_rows: Annotated[
+        float, Field(gt=0, description="independent out-of-fold rows below which none can tell")
+    ] = 30.0
+    max_log_loss_increase: Annotated[
+        float, Field(ge=0, description="nats per common row that a candidate may be worse by")
+    ] = 0.02
+    min_common_rows: Annotated[
+        int, Field(gt=0, description="rows that both models predicted, below which none compare")
+    ] = 50
+
+
+class ChampionEvidence(BaseModel):
+    """The candidate against the champion on rows that neither was fitted on.
+
+    `log_loss_difference` is candidate minus champion, mean over the common rows, in nats.
+    """
+
+    model_config = _STRICT
+
+    version: str
+    mode: Literal["observe", "trade"]
+    comparable: bool
+    common_rows: Annotated[int, Field(ge=0)] = 0
+    log_loss_difference: float | None = None
+    why_not: str = ""
+
+    @model_validator(mode="after")
+    def _check_comparison(self) -> Self:
+        if self.comparable and self.log_loss_difference is None:
+            raise ValueError("a comparable champion needs a log_loss_difference")
+        return self
+
+
+class Evidence(BaseModel):
+    """What is known of a candidate; figures are out-of-fold.
+
+    `brier_skill` is 1 - Brier(model) / Brier(training shares): above 0 is better than its
+    baseline; `brier_skill_low` is the lower end of its one-sided 95 % interval. `finite` says
+    whether all figures and predictions are.
+    """
+
+    model_config = _STRICT
+
+    quality_ok: bool
+    finite: bool
+    effective_rows: float
+    brier_skill: float
+    brier_skill_low: float
+    balanced_accuracy: float
+    classes: Annotated[int, Field(ge=2)]
+    champion: ChampionEvidence | None = None
+
+
+class Condition(BaseModel):
+    """One thing the gate looked at."""
+
+    model_config = _STRICT
+
+    name: str
+    passed: bool
+    value: float | int | bool | None
+    limit: float | int | bool | None
+    reason: str
+
+
+class Verdict(BaseModel):
+    """What becomes of the candidate, in one sentence, and every condition behind it."""
+
+    model_config = _STRICT
+
+    outcome: Outcome
+    sentence: str
+    conditions: tuple[Condition, ...]
+
+
+def judge(evidence: Evidence, config: GateConfig) -> Verdict:
+    """Decide what becomes of a candidate.
+
+    Broken data, figures that are not finite, or a candidate clearly worse than the champion:
+    refuse. Too few independent rows, or no skill over the baseline: observe (signals, no
+    decisions). Otherwise promote. A champion that trades gives way only to a candidate that
+    would be promoted and is shown to be not worse; one that is observed gives way to any
+    candidate that is not shown to be worse.
+
+    Examples
+    --------
+    >>> evidence = Evidence(quality_ok=True, finite=True, effective_rows=12, brier_skill=0.1,
+    ...                     brier_skill_low=0.02, balanced_accuracy=0.4, classes=3)
+    >>> judge(evidence, GateConfig()).outcome
+    'observe'
+    """
+    stops = [_data_quality(evidence), _finite(evidence)]
+    doubts = [_effective_rows(evidence, config), _brier_skill(evidence)]
+    champion = evidence.champion
+    if champion is not None:
+        compared = _comparison(champion, config)
+        stops.append(_not_worse(champion, config, compared))
+        if champion.mode == "trade":
+            stops.append(_replaces_trading(champion, compared, [d for d in doubts if not d.passed]))
+    broken = [condition for condition in stops[:2] if not condition.passed]
+    failed = broken or [condition for condition in stops if not condition.passed]
+    outcome: Outcome = "refuse" if failed else "promote"
+    if not failed and not all(condition.passed for condition in doubts):
+        outcome, failed = "observe", [condition for condition in doubts if not condition.passed]
+    return Verdict(
+        outcome=outcome,
+        sentence=_sentence(outcome, failed, stops[2:], evidence),
+        conditions=(*stops[:2], *doubts, *stops[2:]),
+    )
+
+
+def _data_quality(evidence: Evidence) -> Condition:
+    told = "passed" if evidence.quality_ok else "failed"
+    return Condition(
+        name="data_quality",
+        passed=evidence.quality_ok,
+        value=evidence.quality_ok,
+        limit=True,
+        reason=f"the candles {told} their quality checks",
+    )
+
+
+def _finite(evidence: Evidence) -> Condition:
+    figures = [
+        evidence.effective_rows,
+        evidence.brier_skill,
+        evidence.brier_skill_low,
+        evidence.balanced_accuracy,
+    ]
+    if evidence.champion and evidence.champion.comparable:
+        figures.append(evidence.champion.log_loss_difference or 0.0)
+    passed = evidence.finite and all(math.isfinite(figure) for figure in figures)
+    return Condition(
+        name="finite",
+        passed=passed,
+        value=passed,
+        limit=True,
+        reason="all figures are numbers" if passed else "a figure or prediction is not a number",
+    )
+
+
+def _effective_rows(evidence: Evidence, config: GateConfig) -> Condition:
+    rows, least = evidence.effective_rows, config.min_effective_rows
+    passed = rows >= least
+    return Condition(
+        name="effective_rows",
+        passed=passed,
+        value=_number(rows),
+        limit=least,
+        reason=f"{rows:.0f} independent rows, {least:g} are needed to tell skill from luck"
+        if passed
+        else f"only {rows:.1f} independent rows, {least:g} are needed to tell skill from luck",
+    )
+
+
+def _brier_skill(evidence: Evidence) -> Condition:
+    skill, low = evidence.brier_skill, evidence.brier_skill_low
+    passed = low > 0
+    told = "it predicts better than" if passed else "it is not shown to predict better than"
+    return Condition(
+        name="brier_skill",
+        passed=passed,
+        value=_number(low),
+        limit=0.0,
+        reason=f"{told} the usual frequencies of its classes (Brier skill {skill:+.1%}, "
+        f"at least {low:+.1%} with 95 % confidence)",
+    )
+
+
+def _comparison(champion: ChampionEvidence, config: GateConfig) -> str:
+    """Why the two cannot be compared; empty when they can."""
+    if not champion.comparable:
+        return champion.why_not.strip().rstrip(".") or "no reason was given"
+    if champion.common_rows < config.min_common_rows:
+        return f"{champion.common_rows} common rows, {config.min_common_rows} are needed"
+    return ""
+
+
+def _not_worse(champion: ChampionEvidence, config: GateConfig, why_not: str) -> Condition:
+    difference, most = champion.log_loss_difference, config.max_log_loss_increase
+    if why_not or difference is None:
+        passed, told = True, f"it cannot be compared with {champion.version} ({why_not})"
+    else:
+        passed = difference <= most
+        worse = "not clearly worse" if passed else "clearly worse"
+        told = (
+            f"it is {worse} than {champion.version} (log loss {difference:+.4f} a row on "
+            f"{champion.common_rows} common rows, up to {most:+.4f} is allowed)"
+        )
+    return Condition(
+        name="not_worse_than_champion",
+        passed=passed,
+        value=None if difference is None else _number(difference),
+        limit=most,
+        reason=told,
+    )
+
+
+def _replaces_trading(
+    champion: ChampionEvidence, why_not: str, doubts: list[Condition]
+) -> Condition:
+    causes = [doubt.reason for doubt in doubts]
+    causes += [f"the two cannot be compared ({why_not})"] if why_not else []
+    told = " and ".join(causes)
+    return Condition(
+        name="may_replace_a_trading_champion",
+        passed=not causes,
+        value=not causes,
+        limit=True,
+        reason=f"{champion.version} trades and stays: {told}"
+        if causes
+        else f"{champion.version} trades, and enough is known to hold the candidate against it",
+    )
+
+
+def _sentence(
+    outcome: Outcome, failed: list[Condition], against: list[Condition], evidence: Evidence
+) -> str:
+    if outcome == "refuse":
+        return f"Refuse: {'; '.join(condition.reason for condition in failed)}."
+    if outcome == "observe":
+        told = " and ".join(condition.reason for condition in failed)
+        return f"Observe, signals but no decisions: {told}."
+    beside = against[0].reason if against else "there is no champion yet"
+    figures = (
+        f"Brier skill {evidence.brier_skill:+.1%}, balanced accuracy "
+        f"{evidence.balanced_accuracy:.1%} where guessing gives {1 / evidence.classes:.1%}"
+    )
+    return (
+        f"Promote: over {evidence.effective_rows:.0f} independent rows it predicts better than "
+        f"the usual frequencies of its classes ({figures}), and {beside}."
+    )
+
+
+def _number(figure: float) -> float | None:
+    return figure if math.isfinite(figure) else None

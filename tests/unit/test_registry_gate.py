@@ -1,0 +1,139 @@
+"""The gate's verdicts."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from registry.gate import ChampionEvidence, Evidence, GateConfig, judge
+
+CONFIG = GateConfig()
+GOOD: dict[str, Any] = {
+    "quality_ok": True,
+    "finite": True,
+    "effective_rows": 80.0,
+    "brier_skill": 0.031,
+    "brier_skill_low": 0.004,
+    "balanced_accuracy": 0.41,
+    "classes": 3,
+}
+NO_SKILL, FEW_ROWS = {"brier_skill": 0.031, "brier_skill_low": 0.0}, {"effective_rows": 29.9}
+SAME = {"comparable": True, "common_rows": 50, "log_loss_difference": 0.02}
+WORSE = {"comparable": True, "common_rows": 50, "log_loss_difference": 0.0201}
+FEW_COMMON = {"comparable": True, "common_rows": 49, "log_loss_difference": 1.0}
+APART = {"comparable": False, "why_not": "Other labels."}
+
+
+def evidence(
+    champion: dict[str, Any] | None = None, mode: str = "trade", **changes: Any
+) -> Evidence:
+    told = {"version": "v0006", "mode": mode, **champion} if champion is not None else None
+    return Evidence.model_validate({**GOOD, "champion": told, **changes})
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "mode", "outcome"),
+    [
+        ({}, None, "", "promote"),
+        (NO_SKILL, None, "", "observe"),
+        (FEW_ROWS, None, "", "observe"),
+        ({"quality_ok": False}, None, "", "refuse"),
+        ({"finite": False}, None, "", "refuse"),
+        ({"brier_skill_low": math.nan}, None, "", "refuse"),
+        ({"effective_rows": math.inf}, None, "", "refuse"),
+        ({"balanced_accuracy": math.nan}, None, "", "refuse"),
+        ({}, SAME, "trade", "promote"),
+        ({}, WORSE, "trade", "refuse"),
+        ({}, APART, "trade", "refuse"),
+        ({}, FEW_COMMON, "trade", "refuse"),
+        (NO_SKILL, SAME, "trade", "refuse"),
+        (FEW_ROWS, SAME, "trade", "refuse"),
+        (FEW_ROWS, APART, "trade", "refuse"),
+        ({}, {**SAME, "log_loss_difference": math.nan}, "trade", "refuse"),
+        ({}, SAME, "observe", "promote"),
+        ({}, WORSE, "observe", "refuse"),
+        ({}, APART, "observe", "promote"),
+        (NO_SKILL, SAME, "observe", "observe"),
+        (NO_SKILL, APART, "observe", "observe"),
+        (FEW_ROWS, FEW_COMMON, "observe", "observe"),
+        (NO_SKILL, WORSE, "observe", "refuse"),
+    ],
+)
+def test_verdicts(
+    candidate: dict[str, Any], champion: dict[str, Any] | None, mode: str, outcome: str
+) -> None:
+    verdict = judge(evidence(champion, mode, **candidate), CONFIG)
+    assert verdict.outcome == outcome
+    word = {"promote": "Promote: ", "observe": "Observe, ", "refuse": "Refuse: "}[outcome]
+    assert verdict.sentence.startswith(word)
+    assert verdict.sentence.endswith(".")
+    assert ".." not in verdict.sentence
+    assert "\n" not in verdict.sentence
+    assert "NaN" not in verdict.model_dump_json()
+
+
+def test_sentences_a_trader_understands() -> None:
+    assert judge(evidence(), CONFIG).sentence == (
+        "Promote: over 80 independent rows it predicts better than the usual frequencies of its "
+        "classes (Brier skill +3.1%, balanced accuracy 41.0% where guessing gives 33.3%), and "
+        "there is no champion yet."
+    )
+    assert judge(evidence(**FEW_ROWS), CONFIG).sentence == (
+        "Observe, signals but no decisions: only 29.9 independent rows, 30 are needed to tell "
+        "skill from luck."
+    )
+    assert judge(evidence(WORSE), CONFIG).sentence == (
+        "Refuse: it is clearly worse than v0006 (log loss +0.0201 a row on 50 common rows, up to "
+        "+0.0200 is allowed)."
+    )
+    assert judge(evidence(APART), CONFIG).sentence == (
+        "Refuse: v0006 trades and stays: the two cannot be compared (Other labels)."
+    )
+    assert judge(evidence(quality_ok=False, finite=False), CONFIG).sentence == (
+        "Refuse: the candles failed their quality checks; a figure or prediction is not a number."
+    )
+
+
+def test_every_condition_is_told_with_its_value_and_limit() -> None:
+    verdict = judge(evidence(SAME), CONFIG)
+    told = {c.name: (c.passed, c.value, c.limit) for c in verdict.conditions}
+    assert told == {
+        "data_quality": (True, True, True),
+        "finite": (True, True, True),
+        "effective_rows": (True, 80.0, 30.0),
+        "brier_skill": (True, 0.004, 0.0),
+        "not_worse_than_champion": (True, 0.02, 0.02),
+        "may_replace_a_trading_champion": (True, True, True),
+    }
+
+
+def test_limits_come_from_the_configuration() -> None:
+    strict = GateConfig(min_effective_rows=81, max_log_loss_increase=0, min_common_rows=51)
+    assert judge(evidence(), strict).outcome == "observe"
+    assert judge(evidence({**SAME, "common_rows": 51}, "observe"), strict).outcome == "refuse"
+    assert judge(evidence(SAME, "observe"), strict).outcome == "observe"
+
+
+def test_the_default_gate_is_the_committed_one() -> None:
+    path = Path(__file__).parents[2] / "conf/gate/default.yaml"
+    assert GateConfig.model_validate(yaml.safe_load(path.read_text())) == GateConfig()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"min_effective_rows": 0}, {"max_log_loss_increase": -0.01}, {"min_common_rows": 0},
+     {"max_log_loss_increase": math.nan}, {"min_rows": 3}],
+)  # fmt: skip
+def test_a_gate_without_meaning_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        GateConfig.model_validate(wrong)
+
+
+def test_a_comparison_needs_its_figure() -> None:
+    with pytest.raises(ValidationError, match="needs a log_loss_difference"):
+        ChampionEvidence(version="v0001", mode="trade", comparable=True, common_rows=99)
