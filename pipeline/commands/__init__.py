@@ -1,0 +1,1 @@
+"""The verbs of ``vintage``, one module for each family; the only place that prints."""

@@ -1,0 +1,105 @@
+"""How commands speak: progress on a terminal, silence in a pipe, aligned tables."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+WIDTH = 96
+
+
+class Progress(Protocol):
+    """Tells what is being done now."""
+
+    def __call__(self, step: str) -> None:
+        """Replace the line by `step`."""
+        ...
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Progress]:
+    """Show one moving line on a terminal's stderr; write nothing into a pipe."""
+    started = time.monotonic()
+    terminal = sys.stderr.isatty()
+
+    def show(step: str) -> None:
+        if terminal:
+            seconds = time.monotonic() - started
+            sys.stderr.write(f"\r\x1b[2K{title}: {step} ({seconds:.0f} s)")
+            sys.stderr.flush()
+
+    show("starting")
+    try:
+        yield show
+    finally:
+        if terminal:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+
+
+def told(name: str, text: str) -> str:
+    """One named paragraph, wrapped and hanging under its name.
+
+    Examples
+    --------
+    >>> print(told("verdict", "Fine."))
+      verdict   Fine.
+    """
+    lead = f"  {name:<10}"
+    return textwrap.fill(text, WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Aligned plain text; numbers to the right.
+
+    Examples
+    --------
+    >>> print(table(["name", "rows"], [["a", 10], ["bcd", 7]]))
+    name  rows
+    a       10
+    bcd      7
+    """
+    body = [[_cell(value) for value in row] for row in rows]
+    numeric = [all(_is_number(row[k]) for row in body) and bool(body) for k in range(len(header))]
+    widths = [max(len(line[k]) for line in [list(header), *body]) for k in range(len(header))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in [list(header), *body]
+    ]
+    return "\n".join(lines)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """The same as a Markdown table.
+
+    Examples
+    --------
+    >>> print(markdown(["a"], [[1]]))
+    | a |
+    |---|
+    | 1 |
+    """
+    lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
+    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return text == "-"
+    return True

@@ -1,0 +1,104 @@
+"""``vintage retrain``: from candles to a fresh champion, told in a few plain lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from pipeline.commands.arguments import checkout, parse, parser, with_words
+from pipeline.commands.console import progress, told
+from pipeline.config import home
+from pipeline.errors import GateError
+from pipeline.operations.retrain import REFUSED, Outcome, Places, retrain
+from pipeline.operations.target import resolve
+
+EXAMPLES = (
+    "vintage retrain recipe=demo",
+    "vintage retrain recipe=upbit_hourly exchange=replay market=KRW-SOL exchange.root=FOLDER",
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Build a candidate, register it, judge it, promote it if the gate lets it."""
+    made = parser("retrain", "Make a fresh candidate, judge it, promote it.", EXAMPLES)
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+    asked = parse(with_words(made), argv)
+    now = pd.Timestamp.now(tz="UTC")
+    with progress("retrain") as show:
+        target = resolve(asked.words, checkout() / "conf", home(), now)
+        outcome = retrain(target, Places(home(), checkout()), now, show)
+    print(json.dumps(_facts(outcome)) if asked.json else _story(outcome))
+    return GateError.exit_code if outcome.verdict.outcome == REFUSED else 0
+
+
+def _facts(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "slot": str(outcome.target.slot),
+        "version": outcome.version,
+        "created": outcome.created,
+        "as_of": outcome.target.plan.run.as_of,
+        "stages_run": list(outcome.ran),
+        "verdict": outcome.verdict.outcome,
+        "reason": outcome.verdict.sentence,
+        "champion": outcome.pointer.version if outcome.pointer else None,
+        "mode": outcome.pointer.mode if outcome.pointer else None,
+        "previous_champion": outcome.before,
+        "metrics": outcome.candidate.metrics,
+        "quality": outcome.candidate.quality,
+    }
+
+
+def _story(outcome: Outcome) -> str:
+    metrics, quality = outcome.candidate.metrics, outcome.candidate.quality
+    run = outcome.target.plan.run
+    hole = f", {quality['missing']} missing" if quality["missing"] else ""
+    lines = [
+        f"{outcome.target.slot} {outcome.version}: {_headline(outcome)}",
+        "",
+        f"  candles   {quality['candles']} of {run.timeframe}{hole}, {_day(quality['first'])} to "
+        f"{_day(quality['last'])} UTC, feed {run.feed}",
+        f"  scored    {metrics['rows']} out-of-fold rows, worth {metrics['effective_rows']:.4g} "
+        "independent ones (labels overlap)",
+        f"  accuracy  {metrics['accuracy']:.3f}, beside {metrics['majority_accuracy']:.3f} for "
+        "always naming the most common class",
+        f"  balanced  {metrics['balanced_accuracy']:.3f}, beside {_chance(outcome):.3f} by chance",
+        f"  skill     {metrics['brier_skill']:+.3f} of the Brier score; 0 is knowing only the "
+        "class shares",
+        "",
+        told("verdict", outcome.verdict.sentence),
+        "",
+        *_next(outcome),
+    ]
+    return "\n".join(lines)
+
+
+def _headline(outcome: Outcome) -> str:
+    if outcome.before == outcome.version:
+        return "nothing changed; it is the champion already"
+    if outcome.verdict.outcome == REFUSED:
+        return f"refused; {outcome.before or 'no version'} stays champion"
+    mode = "in service" if outcome.verdict.outcome == "promote" else "in service to be observed"
+    return f"{mode}{f', after {outcome.before}' if outcome.before else ''}"
+
+
+def _chance(outcome: Outcome) -> float:
+    heads = outcome.candidate.out_of_fold.values()
+    return sum(1 / len(head.classes) for head in heads) / len(heads)
+
+
+def _day(text: str) -> str:
+    return text[:16].replace("T", " ")
+
+
+def _next(outcome: Outcome) -> list[str]:
+    slot, run = outcome.target.slot, outcome.target.plan.run
+    words = f"recipe={slot.recipe} market={slot.market}"
+    words += f" exchange={run.exchange}" if slot.exchange else ""
+    return [
+        "Next:",
+        f"  vintage predict {words}",
+        f"  vintage registry show {slot}",
+    ]

@@ -1,0 +1,47 @@
+"""``vintage stage NAME``: what dvc.yaml calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.choices import FILE, LAST, read_choices
+from pipeline.commands.arguments import parse, parser
+from pipeline.errors import ConfigError, VintageError, nearest
+from pipeline.runner import FAILURE, STAGES, run_stage
+from registry.files import write_atomic
+
+COMPOSE = "compose"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one stage in the current folder."""
+    made = parser("stage", "Run one stage in the current folder; dvc.yaml calls this.")
+    made.add_argument("name", help=", ".join((COMPOSE, *STAGES)))
+    name = parse(made, argv).name
+    if name not in (COMPOSE, *STAGES):
+        raise ConfigError(f"unknown stage '{name}'", fix=nearest(name, (COMPOSE, *STAGES)))
+    FAILURE.unlink(missing_ok=True)
+    try:
+        _compose() if name == COMPOSE else run_stage(name)
+    except VintageError as error:
+        told = {"stage": name, "message": str(error), "exit_code": error.exit_code}
+        write_atomic(FAILURE, json.dumps(told).encode())
+        raise
+    return 0
+
+
+def _compose() -> None:
+    from pipeline.compose import compose_run
+    from pipeline.stage_configs import plan_run, write_plan
+
+    choices = read_choices(FILE)
+    if choices.as_of == LAST:
+        raise ConfigError(
+            "as_of: last would make this build irreproducible",
+            where=str(FILE),
+            expected="an explicit moment, such as 2025-12-20T00:00Z",
+            fix="write the moment; vintage retrain resolves last by itself",
+        )
+    write_plan(plan_run(compose_run(choices, Path("conf"))))

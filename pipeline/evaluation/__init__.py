@@ -1,0 +1,1 @@
+"""Scores beside baselines, and evidence for the gate."""

@@ -1,0 +1,57 @@
+"""How many independent rows overlapping labels are worth, and what that leaves of a score."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.labels.uniqueness import average_uniqueness
+from pipeline.market.candles import duration
+
+Floats = npt.NDArray[np.float64]
+ONE_SIDED_95 = 1.645
+
+
+def effective_rows(joined: pd.DataFrame, timeframe: str) -> float:
+    """Sum of the average uniqueness of the scored rows' label intervals, market by market.
+
+    Markets move together, so the sum over markets is an upper bound for a pooled recipe.
+    """
+    step = duration(timeframe)
+    total = 0.0
+    for _, rows in joined.groupby(level="market", sort=True):
+        time = pd.DatetimeIndex(rows.index.get_level_values("time"))
+        origin = time.min()
+        starts = np.asarray((time - origin) // step, "int64")
+        ends = np.asarray((pd.DatetimeIndex(rows["ends_at"]) - step - origin) // step, "int64")
+        total += float(average_uniqueness(starts, ends).sum())
+    return total
+
+
+def skill(loss: Floats, base_loss: Floats) -> float:
+    """``1 - mean(loss) / mean(base_loss)``; where the base is never wrong, ``-mean(loss)``.
+
+    Examples
+    --------
+    >>> skill(np.array([0.2, 0.4]), np.array([0.4, 0.8]))
+    0.5
+    >>> skill(np.array([0.2, 0.4]), np.zeros(2))
+    -0.3
+    """
+    return float((base_loss - loss).mean() / _scale(base_loss))
+
+
+def skill_interval(loss: Floats, base_loss: Floats, independent: float) -> float:
+    """Lower end of the one-sided 95 % interval of `skill`.
+
+    The standard error of the mean difference is taken over the effective number of
+    independent rows, not over all rows.
+    """
+    difference = base_loss - loss
+    error = float(difference.std()) / np.sqrt(max(independent, 1.0))
+    return float((difference.mean() - ONE_SIDED_95 * error) / _scale(base_loss))
+
+
+def _scale(base_loss: Floats) -> float:
+    return float(base_loss.mean()) or 1.0

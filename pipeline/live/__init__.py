@@ -1,0 +1,1 @@
+"""From a champion and the newest candles to a signal."""

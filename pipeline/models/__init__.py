@@ -1,0 +1,1 @@
+"""What can be fitted and asked for probabilities; one module for each model."""

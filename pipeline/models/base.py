@@ -1,0 +1,124 @@
+"""What a model is given and what it promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.errors import DataError
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
+Files = Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTable:
+    """Features of one run in order of market and time, shape (rows, columns)."""
+
+    columns: tuple[str, ...]
+    values: Floats
+    index: pd.MultiIndex
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> FeatureTable:
+        """Take a feature frame keyed (market, time)."""
+        values = np.ascontiguousarray(frame.to_numpy("float64"))
+        assert isinstance(frame.index, pd.MultiIndex)
+        return cls(columns=tuple(frame.columns), values=values, index=frame.index)
+
+    def check(self, columns: tuple[str, ...]) -> None:
+        """Refuse other columns, another order, NaN and infinity.
+
+        Raises
+        ------
+        DataError
+            Naming the first column, and the row, that differs.
+        """
+        if self.columns != columns:
+            found, expected = _first_difference(self.columns, columns)
+            raise DataError("features are not the model's columns", found=found, expected=expected)
+        bad = np.argwhere(~np.isfinite(self.values))
+        if len(bad):
+            row, column = bad[0]
+            raise DataError(
+                "a feature is not finite",
+                where=f"column {columns[column]}, row {self.index[row]}",
+                found=str(self.values[row, column]),
+                fix="look at data/quality.json and the candles around that moment",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Labelled rows of a feature table; sample k ends at table row ``rows[k]``."""
+
+    table: FeatureTable
+    rows: Rows
+    label: npt.NDArray[np.int8]
+    weight: Floats
+    classes: tuple[str, ...]
+
+    @property
+    def values(self) -> Floats:
+        """The samples' own rows, shape (samples, columns)."""
+        return self.table.values[self.rows]
+
+    def take(self, positions: Rows) -> Samples:
+        """A part of the samples."""
+        return Samples(
+            table=self.table,
+            rows=self.rows[positions],
+            label=self.label[positions],
+            weight=self.weight[positions],
+            classes=self.classes,
+        )
+
+
+class Fitted(Protocol):
+    """A model that has been fitted."""
+
+    columns: tuple[str, ...]
+
+    def predict_proba(self, table: FeatureTable, rows: Rows) -> Floats:
+        """Class probabilities at the given table rows, shape (rows, classes), summing to 1.
+
+        Raises
+        ------
+        DataError
+            When the table's columns are not the model's, or a value is not finite.
+        """
+        ...
+
+    def save(self) -> dict[str, bytes]:
+        """The model as named files; no pickle, the same bytes for the same model."""
+        ...
+
+
+class Model(Protocol):
+    """A model's declaration: hyperparameters that can be fitted, or loaded from files."""
+
+    @property
+    def lookback(self) -> int:
+        """Rows, the newest included, that one prediction sees."""
+        ...
+
+    def fit(self, samples: Samples, rng: np.random.Generator) -> Fitted:
+        """Fit on the samples; `rng` is the only source of chance."""
+        ...
+
+    def load(self, files: Files) -> Fitted:
+        """Rebuild what `Fitted.save` wrote."""
+        ...
+
+
+def _first_difference(found: tuple[str, ...], expected: tuple[str, ...]) -> tuple[str, str]:
+    for position, (one, other) in enumerate(zip(found, expected, strict=False)):
+        if one != other:
+            return f"{one} at position {position}", other
+    return f"{len(found)} columns", f"{len(expected)} columns"

@@ -1,0 +1,96 @@
+"""Gradient-boosted trees by LightGBM, one thread, deterministic."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.config import Record
+from pipeline.models.base import FeatureTable, Files, Floats, Rows, Samples
+
+if TYPE_CHECKING:
+    import lightgbm
+
+MODEL, COLUMNS = "model.txt", "columns.json"
+
+
+class LightGBM(Record):
+    """LightGBM's classifier; names follow its own documentation."""
+
+    n_estimators: Annotated[int, Field(ge=1, le=100_000, description="boosting rounds")]
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    num_leaves: Annotated[int, Field(ge=2, le=4096)]
+    max_depth: Annotated[int, Field(ge=-1, le=64, description="-1 is unlimited")]
+    min_data_in_leaf: Annotated[int, Field(ge=1, description="rows")]
+    feature_fraction: Annotated[float, Field(gt=0, le=1)]
+    bagging_fraction: Annotated[float, Field(gt=0, le=1)]
+    bagging_freq: Annotated[int, Field(ge=0, description="rounds; 0 is never")]
+    lambda_l2: Annotated[float, Field(ge=0)]
+    max_bin: Annotated[int, Field(ge=2, le=1024)] = 255
+
+    @property
+    def lookback(self) -> int:
+        """One row."""
+        return 1
+
+    def fit(self, samples: Samples, rng: np.random.Generator) -> FittedLightGBM:
+        """Boost `n_estimators` rounds; row weights are scaled to mean 1."""
+        import lightgbm
+
+        samples.table.check(samples.table.columns)
+        columns = samples.table.columns
+        data = lightgbm.Dataset(
+            samples.values,
+            label=samples.label,
+            weight=samples.weight / samples.weight.mean(),
+            feature_name=list(columns),
+            free_raw_data=True,
+        )
+        parameters = self._parameters(len(samples.classes), int(rng.integers(2**31 - 1)))
+        booster = lightgbm.train(parameters, data, num_boost_round=self.n_estimators)
+        return FittedLightGBM(columns, booster)
+
+    def load(self, files: Files) -> FittedLightGBM:
+        """Read LightGBM's own text format."""
+        import lightgbm
+
+        columns = tuple(json.loads(files[COLUMNS]))
+        booster = lightgbm.Booster(model_str=files[MODEL].decode())
+        return FittedLightGBM(columns, booster)
+
+    def _parameters(self, classes: int, seed: int) -> dict[str, Any]:
+        objective = {"objective": "multiclass", "num_class": classes}
+        return {
+            **(objective if classes > 2 else {"objective": "binary"}),  # noqa: PLR2004
+            **self.model_dump(exclude={"n_estimators"}),
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": 1,
+            "seed": seed,
+            "verbosity": -1,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FittedLightGBM:
+    """A booster and the columns it was fitted on (LightGBM itself takes any order silently)."""
+
+    columns: tuple[str, ...]
+    booster: lightgbm.Booster
+
+    def predict_proba(self, table: FeatureTable, rows: Rows) -> Floats:
+        """Class probabilities; a binary head gives both columns."""
+        table.check(self.columns)
+        raw = np.asarray(self.booster.predict(table.values[rows], num_threads=1))
+        return np.column_stack([1 - raw, raw]) if raw.ndim == 1 else raw
+
+    def save(self) -> dict[str, bytes]:
+        """LightGBM's text and the ordered column names."""
+        return {
+            MODEL: self.booster.model_to_string().encode(),
+            COLUMNS: json.dumps(list(self.columns)).encode(),
+        }

@@ -1,0 +1,136 @@
+"""What a finished run left in its workspace, made ready for the registry."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.build import TARGET
+from pipeline.config import Node, read_yaml
+from pipeline.evaluation.comparison import OutOfFold
+from pipeline.frames import encode_frame, read_frame
+from pipeline.models.bundle import FILE
+from pipeline.operations.workspace import Workspace
+from pipeline.runner import STAGES, TOLD
+from pipeline.stages import paths
+from registry.card import Card
+from registry.files import sha256
+from registry.manifest import VerifiedBundle
+from registry.slots import Slot
+
+CARD = "card.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Files of a version to be, the figures measured on it, and its out-of-fold rows."""
+
+    files: dict[str, bytes]
+    metrics: dict[str, float]
+    scores: dict[str, dict[str, float]]
+    quality: Node
+    out_of_fold: dict[str, OutOfFold]
+
+
+def collect(workspace: Workspace, slot: Slot, recipe: Node) -> Candidate:
+    """Read a workspace after ``dvc repro``; equal runs give equal files.
+
+    Parameters
+    ----------
+    recipe
+        Recipe, exchange and as_of as chosen, for the card.
+    """
+    bundle = _read_folder(workspace, paths.BUNDLE)
+    told = json.loads(bundle[FILE])["heads"]
+    frames = {head: _joined(workspace, head) for head in told}
+    predictions = {f"predictions/{head}.parquet": encode_frame(frames[head]) for head in frames}
+    details = _json(workspace, paths.HEADS)
+    metrics = _json(workspace, paths.METRICS)
+    quality = _json(workspace, paths.QUALITY)
+    card = _card(workspace, slot, recipe, told)
+    return Candidate(
+        files={**bundle, **predictions, CARD: card.to_bytes()},
+        metrics=metrics,
+        scores={head: detail["scores"] for head, detail in details.items()},
+        quality=quality,
+        out_of_fold={head: _out_of_fold(frames[head], told[head]) for head in told},
+    )
+
+
+def out_of_fold_of(verified: VerifiedBundle) -> dict[str, OutOfFold]:
+    """Out-of-fold rows that a registered version carries."""
+    told = json.loads(verified.read(FILE))["heads"]
+    return {
+        head: _out_of_fold(read_frame(verified.read(f"predictions/{head}.parquet")), told[head])
+        for head in told
+    }
+
+
+def _out_of_fold(frame: pd.DataFrame, told: Node) -> OutOfFold:
+    return OutOfFold(frame, tuple(told["classes"]), told["label"])
+
+
+def _joined(workspace: Workspace, head: str) -> pd.DataFrame:
+    predictions = read_frame(workspace.path(paths.PREDICTIONS) / f"{head}.parquet")
+    labels = read_frame(workspace.path(paths.LABELS) / f"{head}.parquet")
+    return predictions.join(labels[["label", "ends_at"]], how="inner")
+
+
+def _read_folder(workspace: Workspace, folder: Path) -> dict[str, bytes]:
+    root = workspace.path(folder)
+    found = sorted(path for path in root.rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+
+
+def _json(workspace: Workspace, path: Path) -> Any:
+    return json.loads(workspace.path(path).read_text())
+
+
+def _card(workspace: Workspace, slot: Slot, recipe: Node, told: Node) -> Card:
+    stages = {name: read_yaml(workspace.path(TOLD / f"{name}.yaml")) for name in STAGES}
+    manifest = _json(workspace, paths.RAW_MANIFEST)
+    details = _json(workspace, paths.HEADS)
+    libraries: dict[str, str] = {}
+    for stage in stages.values():
+        libraries |= stage["libraries"]
+    return Card(
+        slot=str(slot),
+        recipe=recipe["recipe"],
+        exchange=recipe["exchange"],
+        feed=manifest["feed"],
+        market=slot.market,
+        timeframe=manifest["timeframe"],
+        as_of=recipe["as_of"],
+        data={key: manifest[key] for key in ("first", "last", "rows", "sha256")},
+        heads={head: _head_card(told[head], details[head]) for head in told},
+        metrics=_json(workspace, paths.METRICS),
+        heads_metrics={head: detail["scores"] for head, detail in details.items()},
+        quality=_json(workspace, paths.QUALITY),
+        config={name: stage["config"] for name, stage in stages.items()},
+        code={name: stage["code"] for name, stage in stages.items()},
+        libraries=dict(sorted(libraries.items())),
+        reproducible=stages["train"]["config"]["device"] == "cpu",
+        notes=[],
+    )
+
+
+def _head_card(told: Node, detail: Node) -> Node:
+    table = told["features"]
+    rows = sum(detail["class_rows"])
+    return {
+        "features": table["name"],
+        "feature_digest": sha256(json.dumps(table["columns"], sort_keys=True).encode()),
+        "columns": [column["name"] for column in table["columns"]],
+        "label": told["label"][TARGET],
+        "model": told["model"][TARGET],
+        "classes": told["classes"],
+        "rows": rows,
+        "class_shares": {
+            name: round(count / rows, 6)
+            for name, count in zip(told["classes"], detail["class_rows"], strict=True)
+        },
+    }

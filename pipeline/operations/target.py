@@ -1,0 +1,95 @@
+"""From ``key=value`` words to one slot: its plan, its exchange, its candles."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.build import build
+from pipeline.choices import LAST, Choices, choose
+from pipeline.compose import Composed, compose_run, parse_words, read_root
+from pipeline.errors import DataError
+from pipeline.market.candles import duration
+from pipeline.market.exchanges.base import Exchange, Market
+from pipeline.market.store import CandleStore, Series
+from pipeline.stage_configs import Plan, plan_run
+from registry.slots import Slot
+
+UNKNOWN_YET = "1970-01-01T00:00Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One slot and everything needed to build or serve it."""
+
+    choices: Choices
+    plan: Plan
+    slot: Slot
+    exchange: Exchange
+    market: Market
+    store: CandleStore
+
+    @property
+    def series(self) -> Series:
+        """The slot's candles in the store."""
+        return Series(self.exchange.feed, self.market.name, self.plan.run.timeframe)
+
+
+def resolve(words: Sequence[str], conf: Path, home: Path, now: pd.Timestamp) -> Target:
+    """Find the slot that words name; ``as_of=last`` becomes the close of the last candle.
+
+    Raises
+    ------
+    ConfigError
+        When a word names nothing.
+    DataError
+        When the exchange and the store have no candle.
+    """
+    chosen = choose(read_root(conf).choices, parse_words(words))
+    newest = chosen.as_of == LAST
+    explicit = chosen.model_copy(update={"as_of": UNKNOWN_YET}) if newest else chosen
+    composed = compose_run(explicit, conf)
+    target = _target(explicit, composed, home)
+    if not newest:
+        return target
+    as_of = _last_close(target, now).isoformat()
+    known = {"as_of": as_of}
+    composed = dataclasses.replace(composed, choices=composed.choices.model_copy(update=known))
+    return _target(explicit.model_copy(update=known), composed, home)
+
+
+def newest_candle(target: Target, now: pd.Timestamp) -> pd.Timestamp | None:
+    """Open time of the newest final candle: the exchange's, else the store's."""
+    if target.exchange.reachable:
+        return target.exchange.newest(target.market, target.plan.run.timeframe, now)
+    held = target.store.span(target.series)
+    return held.last if held else None
+
+
+def _target(choices: Choices, composed: Composed, home: Path) -> Target:
+    plan = plan_run(composed)
+    market = plan.run.market
+    foreign = None if plan.run.exchange == market.exchange else plan.run.exchange
+    return Target(
+        choices=choices,
+        plan=plan,
+        slot=Slot(plan.run.recipe, market.name, foreign),
+        exchange=build(composed.groups["exchange"], "exchange", plan.plugins),
+        market=market,
+        store=CandleStore(home / "data" / "store"),
+    )
+
+
+def _last_close(target: Target, now: pd.Timestamp) -> pd.Timestamp:
+    newest = newest_candle(target, now)
+    if newest is None:
+        raise DataError(
+            f"no candles of {target.market.name}",
+            where=f"exchange={target.plan.run.exchange}",
+            fix="name where they are (exchange=replay exchange.root=FOLDER), or sync first",
+        )
+    return newest + duration(target.plan.run.timeframe)

@@ -1,0 +1,81 @@
+"""A folder of its own for every slot: own params.yaml and dvc.lock, shared code and cache."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.choices import FILE, Choices, write_choices
+from pipeline.errors import ConfigError
+from registry.files import write_atomic
+from registry.slots import Slot
+
+DVC_CONFIG = """[core]
+    no_scm = true
+    analytics = false
+    check_update = false
+[cache]
+    dir = {cache}
+"""
+LINKED = ("conf", "pipeline", "registry", "dvc.yaml", "requirements.lock")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where one slot is built."""
+
+    folder: Path
+
+    def path(self, relative: Path) -> Path:
+        """A file or folder inside."""
+        return self.folder / relative
+
+
+def prepare(home: Path, checkout: Path, slot: Slot, choices: Choices) -> Workspace:
+    """Create or refresh a slot's workspace and write what was chosen into it.
+
+    An unchanged params.yaml is left alone, so that DVC sees nothing to do.
+    """
+    folder = home / "build" / "workspaces" / str(slot)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in LINKED:
+        _link(folder / name, checkout / name)
+    config = DVC_CONFIG.format(cache=home / ".dvc" / "cache")
+    _write_if_changed(folder / ".dvc" / "config", config.encode())
+    _write_if_changed(folder / ".dvcignore", (checkout / ".dvcignore").read_bytes())
+    write_choices(folder / FILE, choices)
+    return Workspace(folder)
+
+
+def child_environment(home: Path, python: Path) -> dict[str, str]:
+    """Environment of a child process: cron has no PATH, DVC no consent to phone home."""
+    path = os.pathsep.join([str(python.parent), os.environ.get("PATH") or os.defpath])
+    cache = home / "build" / "dvc-site-cache"
+    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return {
+        **os.environ,
+        "PATH": path,
+        "VINTAGE_HOME": str(home),
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(cache),
+    }
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.is_symlink() and link.readlink() == target:
+        return
+    if link.exists() and not link.is_symlink():
+        raise ConfigError(
+            "something stands where the workspace links to the code",
+            where=str(link),
+            fix="move it away and repeat",
+        )
+    temporary = link.with_name(f".{link.name}.{os.getpid()}.link")
+    temporary.symlink_to(target)
+    temporary.replace(link)
+
+
+def _write_if_changed(path: Path, content: bytes) -> None:
+    if not path.is_file() or path.read_bytes() != content:
+        write_atomic(path, content)

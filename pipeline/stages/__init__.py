@@ -1,0 +1,1 @@
+"""What ``dvc repro`` runs, one module for each stage: load, compute, check, save."""

@@ -1,0 +1,69 @@
+"""Train every head: out-of-fold predictions and the bundle of the final refit."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.config import Node, Record
+from pipeline.frames import read_frame, write_frame
+from pipeline.models.base import Model
+from pipeline.models.bundle import HeadDeclaration, pack
+from pipeline.runner import Context, Facts
+from pipeline.splits.fold import Split
+from pipeline.stages import paths
+from pipeline.training import TrainedHead, labelled_rows, train_head
+from registry.files import write_atomic
+
+
+class Head(Record):
+    """A head's triple; `feature_set` names its file among the features."""
+
+    feature_set: str
+    features: Node
+    label: Node
+    classes: tuple[str, ...]
+    model: Node
+
+
+class Config(Record):
+    """Heads, split and everything else that changes the bytes."""
+
+    heads: dict[str, Head]
+    split: Node
+    timeframe: str
+    seed: Annotated[int, Field(ge=0)]
+    device: Literal["cpu"]
+
+
+def run(config: Config, context: Context) -> Facts:
+    """Load, train, save; heads are independent of each other."""
+    trained, declared = {}, {}
+    for name, head in sorted(config.heads.items()):
+        trained[name] = _train(config, context, name)
+        declared[name] = HeadDeclaration(
+            features=head.features, label=head.label, model=head.model, classes=head.classes
+        )
+    fitted = {name: result.fitted for name, result in trained.items()}
+    for path, content in pack(config.timeframe, declared, fitted).items():
+        write_atomic(paths.BUNDLE / path, content)
+    for name, result in trained.items():
+        write_frame(paths.PREDICTIONS / f"{name}.parquet", result.predictions)
+    return {name: _facts(result) for name, result in trained.items()}
+
+
+def _train(config: Config, context: Context, name: str) -> TrainedHead:
+    head = config.heads[name]
+    model: Model = context.build(head.model, f"model of {name}")
+    split: Split = context.build(config.split, "split")
+    table = read_frame(paths.FEATURES / f"{head.feature_set}.parquet")
+    rows = labelled_rows(table, read_frame(paths.LABELS / f"{name}.parquet"), head.classes)
+    return train_head(rows, model, split, config.seed)
+
+
+def _facts(result: TrainedHead) -> dict[str, list[int]]:
+    return {
+        "train_rows": [len(fold.train) for fold in result.folds],
+        "test_rows": [len(fold.test) for fold in result.folds],
+    }

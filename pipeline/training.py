@@ -1,0 +1,132 @@
+"""Fit over folds for out-of-fold predictions, then refit on everything that is labelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import DataError
+from pipeline.models.base import FeatureTable, Fitted, Floats, Model, Samples
+from pipeline.models.majority import Majority
+from pipeline.splits.fold import Fold, Split, check_folds
+
+SUM_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRows:
+    """A head's samples with the moments that keep them honest."""
+
+    samples: Samples
+    ends_at: pd.DatetimeIndex
+
+    @property
+    def index(self) -> pd.MultiIndex:
+        """Market and time of each sample."""
+        chosen = self.samples.table.index[self.samples.rows]
+        assert isinstance(chosen, pd.MultiIndex)
+        return chosen
+
+    @property
+    def time(self) -> pd.DatetimeIndex:
+        """Open time of each sample's candle."""
+        return pd.DatetimeIndex(self.index.get_level_values("time"))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedHead:
+    """What training one head yields.
+
+    ``predictions`` is keyed (market, time): ``fold``, one ``p_<class>`` per class (out-of-fold
+    probabilities) and one ``base_<class>`` per class (shares in that fold's training rows).
+    """
+
+    predictions: pd.DataFrame
+    fitted: Fitted
+    folds: list[Fold]
+
+
+def labelled_rows(
+    features: pd.DataFrame, labels: pd.DataFrame, classes: tuple[str, ...]
+) -> LabelledRows:
+    """Join features and labels on (market, time); rows without either are left out.
+
+    Raises
+    ------
+    DataError
+        When no row has both.
+    """
+    table = FeatureTable.from_frame(features)
+    rows = table.index.get_indexer(labels.index)
+    known = rows >= 0
+    if not known.any():
+        raise DataError(
+            "no candle has both features and a label",
+            found=f"{len(features)} feature rows, {len(labels)} labels",
+            fix="give more history (recipe.history_days) or a shorter horizon",
+        )
+    kept = labels[known]
+    samples = Samples(
+        table=table,
+        rows=rows[known].astype(np.intp),
+        label=kept["label"].to_numpy("int8"),
+        weight=kept["weight"].to_numpy("float64"),
+        classes=classes,
+    )
+    return LabelledRows(samples, pd.DatetimeIndex(kept["ends_at"]))
+
+
+def train_head(rows: LabelledRows, model: Model, split: Split, seed: int) -> TrainedHead:
+    """Fit `model` on every fold's training rows, predict its test rows, refit on all rows.
+
+    Everything fitted is fitted inside the fold; each fit draws from its own generator, so
+    that a fold's result does not depend on how many folds there are.
+    """
+    folds = split.folds(rows.time, rows.ends_at)
+    check_folds(folds, rows.time, rows.ends_at)
+    parts = []
+    for number, fold in enumerate(folds):
+        parts.append(_predict_fold(rows, model, fold, number, _generator(seed, number + 1)))
+    fitted = model.fit(rows.samples, _generator(seed, 0))
+    return TrainedHead(pd.concat(parts).sort_index(), fitted, folds)
+
+
+def _generator(seed: int, fit: int) -> np.random.Generator:
+    return np.random.default_rng([seed, fit])
+
+
+def _predict_fold(
+    rows: LabelledRows, model: Model, fold: Fold, number: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    train, test = rows.samples.take(fold.train), rows.samples.take(fold.test)
+    probability = model.fit(train, rng).predict_proba(test.table, test.rows)
+    base = Majority().fit(train, rng).predict_proba(test.table, test.rows)
+    check_probabilities(probability)
+    columns = {f"p_{name}": probability[:, k] for k, name in enumerate(train.classes)}
+    columns |= {f"base_{name}": base[:, k] for k, name in enumerate(train.classes)}
+    fold_number = np.full(len(test.rows), number, "int16")
+    return pd.DataFrame({"fold": fold_number, **columns}, index=rows.index[fold.test])
+
+
+def check_probabilities(probability: Floats) -> None:
+    """Refuse probabilities that are not finite, not in [0, 1], or do not sum to 1.
+
+    Raises
+    ------
+    DataError
+        Naming the first bad row.
+    """
+    fine = np.isfinite(probability).all(axis=1) & (
+        np.abs(probability.sum(axis=1) - 1) < SUM_TOLERANCE
+    )
+    fine &= ((probability >= 0) & (probability <= 1)).all(axis=1)
+    if not fine.all():
+        row = int(np.flatnonzero(~fine)[0])
+        raise DataError(
+            "the model's probabilities are not probabilities",
+            where=f"row {row}",
+            found=str(probability[row].tolist()),
+            expected="finite values in [0, 1] that sum to 1",
+        )
