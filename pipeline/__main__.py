@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 
-from pipeline.errors import ConfigError, VintageError, nearest
+from pipeline.errors import ConfigError, RetryLater, VintageError, from_system, nearest
 from registry.errors import RegistryError
 
 VERBS = {
@@ -22,28 +23,24 @@ VERBS = {
     "doctor": ("pipeline.commands.doctor", "versions, disk, clock, environment"),
 }
 INTERRUPTED, UNEXPECTED = 130, 70
+VERBOSE = ("-v", "--verbose")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code; the outermost loop of every command."""
     words = list(sys.argv[1:] if argv is None else argv)
-    verbose = any(word in words for word in ("-v", "--verbose"))
-    words = [word for word in words if word not in ("-v", "--verbose")]
+    verbose = any(word in words for word in VERBOSE)
     try:
-        code = _dispatch(words)
+        code = _dispatch([word for word in words if word not in VERBOSE])
         sys.stdout.flush()
-    except (VintageError, RegistryError) as error:
-        return _tell(str(error), error.exit_code, verbose)
-    except ModuleNotFoundError as error:
-        return _tell(_missing(error), ConfigError.exit_code, verbose)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        return _tell("interrupted; nothing was promoted by this command.", INTERRUPTED, verbose)
-    except Exception as error:  # noqa: BLE001
-        told = f"a fault in Vintage itself: {type(error).__name__}: {error}. To do: repeat with -v."
-        return _tell(told, UNEXPECTED, verbose)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
+        if verbose and isinstance(error, Exception):
+            traceback.print_exc()
+        text, code = _told(error)
+        sys.stderr.write(f"error: {text}\n")
     return code
 
 
@@ -66,6 +63,7 @@ def help_text() -> str:
 
 
 def _dispatch(words: list[str]) -> int:
+    signal.signal(signal.SIGTERM, _interrupt)
     if not words or words[0] in ("-h", "--help", "help"):
         sys.stdout.write(help_text() + "\n")
         return 0
@@ -76,6 +74,20 @@ def _dispatch(words: list[str]) -> int:
     return int(module.main(rest))
 
 
+def _told(error: BaseException) -> tuple[str, int]:
+    match error:
+        case VintageError() | RegistryError():
+            return str(error), error.exit_code
+        case ModuleNotFoundError():
+            return _missing(error), ConfigError.exit_code
+        case OSError():
+            return str(from_system(error)), RetryLater.exit_code
+        case KeyboardInterrupt():
+            return "interrupted; what was in service stays.", INTERRUPTED
+    kind = type(error).__name__
+    return f"a fault in Vintage itself: {kind}: {error}. To do: repeat with -v.", UNEXPECTED
+
+
 def _missing(error: ModuleNotFoundError) -> str:
     return (
         f"this Python ({sys.executable}) lacks {error.name}. To do: use the checkout's own, "
@@ -83,11 +95,8 @@ def _missing(error: ModuleNotFoundError) -> str:
     )
 
 
-def _tell(text: str, code: int, verbose: bool) -> int:
-    if verbose and code != INTERRUPTED:
-        traceback.print_exc()
-    sys.stderr.write(f"error: {text}\n")
-    return code
+def _interrupt(number: int, frame: object) -> None:  # noqa: ARG001
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

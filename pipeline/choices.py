@@ -75,7 +75,7 @@ def choose(start: Choices, words: Mapping[str, Any]) -> Choices:
         path = key.removeprefix("set.").split(".")
         if key in (*GROUPS, "as_of"):
             plain[key] = str(value)
-        elif len(path) > 1 or key in SCALARS:
+        elif len(path) > 1 or path[0] in SCALARS:
             deep = merge(deep, _nest(path, value))
         else:
             valid = nearest(key, (*GROUPS, "as_of", *SCALARS))

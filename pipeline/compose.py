@@ -132,7 +132,7 @@ def compose_run(choices: Choices, conf: Path) -> Composed:
     choices = _own(choices, recipe)
     market = _part(_compose(conf, [_option(conf, "market", choices.market)]), "market")
     if choices.exchange == MARKET:
-        choices = choices.model_copy(update={"exchange": str(market.get("exchange"))})
+        choices = choices.model_copy(update={"exchange": _exchange(market, choices.market)})
     heads = {name: _head_choice(choices, head) for name, head in recipe.heads.items()}
     tree = _compose(conf, [*_run_words(choices, recipe, conf), *_head_words(heads, conf)])
     return Composed(
@@ -164,6 +164,12 @@ def _own(choices: Choices, recipe: Recipe) -> Choices:
         if getattr(choices, name) == RECIPE
     }
     return choices.model_copy(update=own)
+
+
+def _exchange(market: Node, name: str) -> str:
+    if not isinstance(market.get("exchange"), str):
+        raise ConfigError("'exchange' is missing or no text", where=f"market={name}")
+    return str(market["exchange"])
 
 
 def _head_choice(choices: Choices, head: HeadChoice) -> HeadChoice:

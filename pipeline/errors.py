@@ -16,6 +16,7 @@ imports nothing of the pipeline. The numbers are exit codes.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 LONGEST = 600  # characters of one part of a message
@@ -111,8 +112,29 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     words = sorted(valid)
     small = {name.lower(): name for name in words}
     close = difflib.get_close_matches(word.lower(), small, n=1, cutoff=0.5)
-    listing = f"Valid: {', '.join(words)}" if words else "there is none"
+    listing = f"Valid: {', '.join(words)}" if words else "it takes none"
     return f"did you mean {small[close[0]]}? {listing}" if close else listing
+
+
+def from_system(error: OSError) -> RetryLater:
+    """Tell an error of the operating system: a full disk, a missing right, an input/output fault.
+
+    Examples
+    --------
+    >>> print(from_system(OSError(errno.ENOSPC, "No space left", "/x")))
+    the system refused: No space left (/x). To do: free space on that disk and repeat.
+    """
+    advice = {
+        errno.ENOSPC: "free space on that disk and repeat",
+        errno.EDQUOT: "free space within the quota and repeat",
+        errno.EACCES: "give this user the right to it and repeat",
+        errno.EPERM: "give this user the right to it and repeat",
+        errno.EROFS: "make that folder writable, or set VINTAGE_HOME to one that is",
+        errno.EMFILE: "raise the limit of open files (ulimit -n) and repeat",
+    }
+    fix = advice.get(error.errno or 0, "look at the path that is named and repeat")
+    told = error.strerror or str(error) or type(error).__name__
+    return RetryLater(f"the system refused: {told}", where=str(error.filename or ""), fix=fix)
 
 
 def told_by_stage(message: str, exit_code: int) -> VintageError:

@@ -83,7 +83,7 @@ def child_env(folder: Path, **more: str) -> dict[str, str]:
     """Environment of a real command in a clone: this interpreter first, nothing of ours left."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("VINTAGE", "DVC", "PYTEST"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    cache = folder / ".site-cache"
+    cache = folder / ".dvc" / "tmp" / "site-cache"
     own = {"PATH": path, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(cache)}
     return {
         **kept,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.choices import FILE, LAST, read_choices
 from pipeline.commands.arguments import parse, parser
-from pipeline.errors import ConfigError, VintageError, nearest
+from pipeline.errors import ConfigError, VintageError, from_system, nearest
 from pipeline.runner import FAILURE, STAGES, run_stage
 from registry.files import write_atomic
 
@@ -25,10 +25,11 @@ def main(argv: Sequence[str]) -> int:
     FAILURE.unlink(missing_ok=True)
     try:
         _compose() if name == COMPOSE else run_stage(name)
-    except VintageError as error:
+    except (VintageError, OSError) as caught:
+        error = from_system(caught) if isinstance(caught, OSError) else caught
         told = {"stage": name, "message": str(error), "exit_code": error.exit_code}
         write_atomic(FAILURE, json.dumps(told).encode())
-        raise
+        raise error from caught
     return 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.metrics import log_loss
+from pipeline.evaluation.metrics import Floats, log_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ def compare(candidate: Mapping[str, OutOfFold], champion: Mapping[str, OutOfFold
     """Mean log loss of the candidate minus the champion's, over the rows both have.
 
     Only out-of-fold against out-of-fold on common rows is evidence; heads that differ in
-    name, classes or label are no common ground.
+    name, classes or label are no common ground, nor are rows whose outcome both tell
+    differently because the candles were revised in between.
     """
     if sorted(candidate) != sorted(champion):
         return Difference(False, "the heads differ", 0, 0.0)
@@ -50,14 +51,13 @@ def compare(candidate: Mapping[str, OutOfFold], champion: Mapping[str, OutOfFold
     return Difference(True, "", len(every), float(every.mean()))
 
 
-def _differences(
-    ours: OutOfFold, theirs: OutOfFold
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _differences(ours: OutOfFold, theirs: OutOfFold) -> Floats:
     common = ours.frame.index.intersection(theirs.frame.index)
-    losses = []
-    for side in (ours, theirs):
-        rows = side.frame.loc[common]
-        probability = rows[[f"p_{name}" for name in side.classes]].to_numpy("float64")
-        losses.append(log_loss(probability, rows["label"].to_numpy("int64")))
-    difference: np.ndarray[tuple[int], np.dtype[np.float64]] = losses[0] - losses[1]
-    return difference
+    mine, other = ours.frame.loc[common], theirs.frame.loc[common]
+    agreed = mine["label"].to_numpy() == other["label"].to_numpy()
+    return _losses(mine[agreed], ours.classes) - _losses(other[agreed], ours.classes)
+
+
+def _losses(rows: pd.DataFrame, classes: tuple[str, ...]) -> Floats:
+    probability = rows[[f"p_{name}" for name in classes]].to_numpy("float64")
+    return log_loss(probability, rows["label"].to_numpy("int64"))

@@ -36,8 +36,8 @@ def skill(loss: Floats, base_loss: Floats) -> float:
     --------
     >>> skill(np.array([0.2, 0.4]), np.array([0.4, 0.8]))
     0.5
-    >>> skill(np.array([0.2, 0.4]), np.zeros(2))
-    -0.3
+    >>> skill(np.array([0.25, 0.75]), np.zeros(2))
+    -0.5
     """
     return float((base_loss - loss).mean() / _scale(base_loss))
 

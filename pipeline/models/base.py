@@ -83,7 +83,10 @@ class Samples:
 class Fitted(Protocol):
     """A model that has been fitted."""
 
-    columns: tuple[str, ...]
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Feature columns in the order it was fitted on."""
+        ...
 
     def predict_proba(self, table: FeatureTable, rows: Rows) -> Floats:
         """Class probabilities at the given table rows, shape (rows, classes), summing to 1.

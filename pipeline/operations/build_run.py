@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import StageError, VintageError, told_by_stage
+import psutil
+
+from pipeline.errors import RetryLater, StageError, VintageError, told_by_stage
 from pipeline.operations.workspace import Workspace, child_environment
 from pipeline.runner import FAILURE
 
 RUNNING = "Running stage '"
-RESTORED = "is cached - skipping run"
+PATIENCE_SECONDS = 5
+DVC_LOCK = Path(".dvc/tmp/rwlock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ def reproduce(
     VintageError
         The error of the stage that failed, with its own exit code.
     """
+    _free(workspace)
     workspace.path(FAILURE).unlink(missing_ok=True)
     command = [sys.executable, "-m", "dvc", "repro", *(["--force"] if force else [])]
     environment = child_environment(home, Path(sys.executable))
@@ -49,13 +57,41 @@ def reproduce(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     ) as process:
-        assert process.stdout is not None
-        lines: list[str] = []
-        ran = list(_stages(process.stdout, lines, progress))
+        try:
+            assert process.stdout is not None
+            lines: list[str] = []
+            ran = list(_stages(process.stdout, lines, progress))
+        except BaseException:
+            _stop(process)
+            raise
     if process.returncode != 0:
         raise _failure(workspace, lines)
     return BuildReport(tuple(ran))
+
+
+def _free(workspace: Workspace) -> None:
+    """Drop the lock that a killed dvc left; the caller holds the slot's own lock."""
+    lock = workspace.path(DVC_LOCK)
+    if not lock.is_file():
+        return
+    owners = {int(found) for found in re.findall(r'"pid": (\d+)', lock.read_text())}
+    if alive := sorted(filter(_is_alive, owners)):
+        raise RetryLater(
+            "a dvc process of an earlier retrain still runs in this slot's workspace",
+            where=str(workspace.folder),
+            found=f"process {alive[0]}",
+            fix="wait for it to end, or end it, and repeat",
+        )
+    lock.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _stages(
@@ -67,6 +103,14 @@ def _stages(
             stage = line.removeprefix(RUNNING).split("'")[0]
             progress(stage)
             yield stage
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE_SECONDS)
 
 
 def _failure(workspace: Workspace, lines: list[str]) -> VintageError:

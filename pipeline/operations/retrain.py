@@ -150,6 +150,9 @@ def _against(
     except RegistryError as error:
         told = f"the champion is damaged: {error}"
         return _champion_evidence(before, False, told, 0, 0.0)
+    feed = incumbent.card()["feed"]
+    if feed != target.plan.run.feed:
+        return _champion_evidence(before, False, f"the champion saw another feed, {feed}", 0, 0.0)
     difference = compare(built.out_of_fold, candidates.out_of_fold_of(incumbent))
     return _champion_evidence(
         before,

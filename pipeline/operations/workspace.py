@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.choices import FILE, Choices, write_choices
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, RetryLater
 from registry.files import write_atomic
 from registry.slots import Slot
 
+FREE_BYTES = 256 * 2**20
 DVC_CONFIG = """[core]
     no_scm = true
     analytics = false
@@ -37,6 +39,7 @@ def prepare(home: Path, checkout: Path, slot: Slot, choices: Choices) -> Workspa
 
     An unchanged params.yaml is left alone, so that DVC sees nothing to do.
     """
+    _require_space(home)
     folder = home / "build" / "workspaces" / str(slot)
     folder.mkdir(parents=True, exist_ok=True)
     for name in LINKED:
@@ -60,6 +63,18 @@ def child_environment(home: Path, python: Path) -> dict[str, str]:
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(cache),
     }
+
+
+def _require_space(home: Path) -> None:
+    free = shutil.disk_usage(home).free
+    if free < FREE_BYTES:
+        raise RetryLater(
+            "too little free disk space to build in",
+            where=str(home),
+            found=f"{free / 2**20:.0f} MiB",
+            expected=f"at least {FREE_BYTES / 2**20:.0f} MiB (DVC hangs on a full disk)",
+            fix="free space and repeat",
+        )
 
 
 def _link(link: Path, target: Path) -> None:

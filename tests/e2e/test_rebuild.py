@@ -16,12 +16,12 @@ ALL = ["compose", "download", "validate", "features", "labels", "train", "evalua
 def test_a_change_reruns_what_it_touches(tmp_path: Path) -> None:
     folder = clone(tmp_path)
     _edit(folder / "conf/recipe/demo.yaml", "history_days: 120", "history_days: 40")
-    _edit(folder / "conf/model/lightgbm.yaml", "n_estimators: 200", "n_estimators: 20")
+    _edit(folder / "conf/model/lightgbm.yaml", "n_estimators: 60", "n_estimators: 20")
     run(folder, "dvc", "repro")
     steps: list[tuple[str, str, str, list[str]]] = [
         ("params.yaml", "SIM-BTC\n", "SIM-BTC\n", []),
-        ("conf/model/lightgbm.yaml", "# rows\n", "# rows in a leaf\n", ["compose"]),
-        ("conf/model/lightgbm.yaml", "max_depth: 6", "max_depth: 5", _from("train")),
+        ("conf/model/lightgbm.yaml", "200  # rows\n", "200  # rows in a leaf\n", ["compose"]),
+        ("conf/model/lightgbm.yaml", "max_depth: 3", "max_depth: 2", _from("train")),
         ("conf/label/three_class.yaml", "horizon_hours: 24", "horizon_hours: 12", _from("labels")),
         ("conf/features/hourly46.yaml", "window: 14, kind", "window: 13, kind", _columns()),
         ("params.yaml", "2025-12-20T00:00Z", "2025-12-20T01:00Z", ALL),

@@ -86,6 +86,12 @@ def test_the_same_generator_gives_the_same_bytes(model: Model) -> None:
     assert saved[0] == saved[1]
 
 
+def test_a_fit_asks_for_one_thread() -> None:
+    told = TREES.fit(samples(), np.random.default_rng(1)).save()["model.txt"]
+    assert b"[num_threads: 1]" in told
+    assert b"[deterministic: 1]" in told
+
+
 def test_chance_comes_from_the_generator_alone() -> None:
     given = samples()
     first = TREES.fit(given, np.random.default_rng(1)).save()

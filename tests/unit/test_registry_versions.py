@@ -336,3 +336,15 @@ def test_a_journal_drops_a_cut_line_before_it_goes_on(tmp_path: Path) -> None:
     assert Journal.read(path) == Journal(records=((1, {"at": 1}),), damaged=(2, 3))
     append_record(path, {"at": AT})
     assert Journal.read(path).records == ((1, {"at": 1}), (4, {"at": AT}))
+
+
+def test_a_disk_that_takes_a_few_bytes_at_a_time_gets_them_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, content: write(descriptor, content[:7]))
+    registry = Registry(tmp_path)
+    registry.add(SLOT, FILES, AT)
+    pointers.move(tmp_path, SLOT, "v0001", "observe", reason="first", who="test", at=AT)
+    assert dict(registry.open(SLOT).contents) == FILES
+    assert registry.verify() == []

@@ -1,0 +1,468 @@
+"""What every option of conf/ promises. A YAML dropped into conf/ is found here by itself."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.build import TARGET, build
+from pipeline.choices import GROUPS
+from pipeline.code_digest import code_of
+from pipeline.compose import options, read_root
+from pipeline.config import Node, read_yaml
+from pipeline.errors import DataError
+from pipeline.features.feature_set import FeatureSet
+from pipeline.frames import key_by_market
+from pipeline.market.candles import COLUMNS, duration, moment
+from pipeline.market.exchanges.base import Exchange, Market
+from pipeline.market.exchanges.simulated import Simulated
+from pipeline.models.base import FeatureTable, Model, Samples
+from pipeline.runner import STAGES
+from pipeline.splits.fold import Split, check_folds
+from pipeline.training import check_probabilities
+from tests.conftest import AS_OF
+from tests.spine import CONF, planned
+
+HOUR = pd.Timedelta(hours=1)
+TIMEFRAME = "1h"
+NETWORK = {"ccxt", "pyupbit", "requests", "httpx", "aiohttp"}
+SMALL = {"n_estimators": 20, "epochs": 2, "max_epochs": 2}
+FOLDERS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
+
+
+def built(group: str, name: str, **given: Any) -> Any:
+    node = read_yaml(CONF / group / f"{name}.yaml")
+    return build({**node, **given}, f"{group}={name}", read_root(CONF).plugins)
+
+
+@functools.cache
+def candles(rows: int) -> pd.DataFrame:
+    """The newest simulated candles before the demo's as_of."""
+    market, end = Market.parse(read_yaml(CONF / "market/SIM-BTC.yaml"), "SIM-BTC"), moment(AS_OF)
+    return Simulated().fetch(market, TIMEFRAME, end - rows * HOUR, end)
+
+
+def offline(name: str) -> bool:
+    """Whether an exchange answers here: reachable as it is, and not over the network."""
+    target = str(read_yaml(CONF / "exchange" / f"{name}.yaml")[TARGET])
+    libraries = code_of([target.rpartition(".")[0]], read_root(CONF).plugins).libraries
+    return not NETWORK & set(libraries) and built("exchange", name).reachable
+
+
+every_feature_set = pytest.mark.parametrize("name", options(CONF, "features"))
+every_label = pytest.mark.parametrize("name", options(CONF, "label"))
+every_model = pytest.mark.parametrize("name", options(CONF, "model"))
+every_split = pytest.mark.parametrize("name", options(CONF, "split"))
+every_exchange = pytest.mark.parametrize(
+    "name", [name for name in options(CONF, "exchange") if offline(name)]
+)
+
+
+def test_options_are_found() -> None:
+    assert {*GROUPS, "validation"} <= set(FOLDERS)
+    for group in FOLDERS:
+        assert options(CONF, group), f"conf/{group} holds no option"
+        strangers = [path.name for path in (CONF / group).iterdir() if path.suffix != ".yaml"]
+        assert strangers == []
+
+
+def word_for(group: str, name: str) -> list[str]:
+    if group in GROUPS:
+        return [f"{group}={name}", *(["exchange=simulated"] if group != "exchange" else [])]
+    return [f"recipe.{group}={name}"] if group == "validation" else []
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [(group, name) for group in FOLDERS for name in options(CONF, group)],
+    ids=[f"{group}/{name}" for group in FOLDERS for name in options(CONF, group)],
+)
+def test_an_option_composes_and_builds(group: str, name: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name)
+    if words := word_for(group, name):
+        plan = planned(*words)
+        assert set(plan.stages) == {*STAGES}
+    if TARGET in read_yaml(CONF / group / f"{name}.yaml"):
+        built(group, name)
+
+
+@pytest.mark.parametrize("name", options(CONF, "recipe"))
+def test_a_recipe_plans_on_the_simulated_exchange(name: str) -> None:
+    plan = planned(f"recipe={name}", "exchange=simulated")
+    assert plan.run.recipe == name
+    assert plan.run.market.name in options(CONF, "market")
+    assert plan.stages["train"]["heads"].keys() == plan.stages["evaluate"]["heads"].keys()
+    for head in plan.stages["train"]["heads"].values():
+        assert head["feature_set"] in plan.stages["features"]["sets"]
+
+
+@pytest.mark.parametrize("name", options(CONF, "market"))
+def test_a_market_says_what_and_where_and_what_it_costs(name: str) -> None:
+    node = read_yaml(CONF / "market" / f"{name}.yaml")
+    market = Market.parse(node, name)
+    assert market.name == name
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", market.exchange)
+    assert len(market.source) > 20, "say where the costs were read"
+
+
+# feature sets
+
+
+def long_enough(features: FeatureSet) -> pd.DataFrame:
+    return candles(max(features.memory, features.warm_up) + 420)
+
+
+def same_rows(one: pd.DataFrame, other: pd.DataFrame, rows: int) -> None:
+    pd.testing.assert_frame_equal(one.iloc[:rows], other.iloc[:rows], check_exact=True)
+
+
+@every_feature_set
+def test_columns_are_unique_finite_and_as_declared(name: str) -> None:
+    features: FeatureSet = built("features", name)
+    frame = features.compute(long_enough(features))
+    assert tuple(frame.columns) == features.names
+    assert len(set(features.names)) == len(features.names)
+    assert np.isfinite(frame.to_numpy()).all()
+    assert (frame.dtypes == "float64").all()
+    assert 0 <= features.warm_up < features.memory + 1
+    assert features.name == name
+
+
+@every_feature_set
+def test_no_feature_sees_the_future(name: str) -> None:
+    features: FeatureSet = built("features", name)
+    whole = long_enough(features)
+    everything = features.compute_all(whole)
+    rng = np.random.default_rng(3)
+    cuts = [1, features.warm_up // 2, features.warm_up + 1, features.warm_up + 40, len(whole) - 1]
+    for cut in filter(None, cuts):
+        same_rows(features.compute_all(whole.iloc[:cut]), everything, cut)
+        spoiled = whole.copy()
+        spoiled.iloc[cut:] *= rng.uniform(0.2, 5, (len(whole) - cut, whole.shape[1]))
+        same_rows(features.compute_all(spoiled), everything, cut)
+
+
+@every_feature_set
+def test_the_newest_rows_are_those_of_training(name: str) -> None:
+    features: FeatureSet = built("features", name)
+    whole = long_enough(features)
+    everything = features.compute(whole)
+    for rows in (1, 24):
+        newest = features.newest(whole, rows)
+        assert newest.index.equals(whole.index[-rows:])
+        apart = (newest - everything.iloc[-rows:]).abs().max()
+        assert (apart <= 1e-12 * everything.std()).all()
+
+
+@every_feature_set
+def test_warm_up_is_enough_wherever_history_starts(name: str) -> None:
+    features: FeatureSet = built("features", name)
+    whole = long_enough(features)
+    everything = features.compute_all(whole)
+    late = features.compute_all(whole.iloc[300:]).iloc[features.warm_up :]
+    apart = (late - everything.loc[late.index]).abs().max()
+    assert (apart <= 1e-3 * everything.std()).all()
+
+
+@every_feature_set
+def test_another_order_of_columns_is_another_feature_set(name: str) -> None:
+    features: FeatureSet = built("features", name)
+    table = features.to_list()
+    again = FeatureSet.parse({"name": name, "columns": table}, name)
+    assert again.digest == features.digest
+    if len(table) > 1:
+        turned = FeatureSet.parse({"name": name, "columns": table[::-1]}, name)
+        assert turned.digest != features.digest
+
+
+# labels
+
+
+def labels_of(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    found: pd.DataFrame = built("label", name).compute(frame, TIMEFRAME)
+    return found
+
+
+@every_label
+def test_a_label_is_known_later_than_its_candle(name: str) -> None:
+    whole, label = candles(1500), built("label", name)
+    found = label.compute(whole, TIMEFRAME)
+    assert len(found) > 500
+    assert list(found.columns[:3]) == ["label", "ends_at", "weight"]
+    assert found.index.is_monotonic_increasing
+    assert found.index.isin(whole.index).all()
+    assert (found["ends_at"] > found.index + HOUR).all()
+    assert (found["ends_at"] <= whole.index[-1] + HOUR).all()
+    assert found["label"].between(0, len(label.classes) - 1).all()
+    assert set(found["label"]) > {found["label"].iloc[0]}
+    assert found["weight"].between(0, 1, inclusive="right").all()
+    assert len(set(label.classes)) == len(label.classes) > 1
+
+
+@every_label
+@pytest.mark.parametrize("seen", [400, 777, 1100])
+def test_no_label_changes_after_it_ends(name: str, seen: int) -> None:
+    whole = candles(1500)
+    known_at = whole.index[seen - 1] + HOUR
+    full = labels_of(name, whole)
+    ended = full.loc[full["ends_at"] <= known_at, ["label", "ends_at"]]
+    assert len(ended) > 100
+    spoiled = whole.copy()
+    spoiled.iloc[seen:] *= np.random.default_rng(seen).uniform(0.2, 5, (len(whole) - seen, 1))
+    for other in (whole.iloc[:seen], spoiled):
+        again = labels_of(name, other)
+        again = again.loc[again["ends_at"] <= known_at, ["label", "ends_at"]]
+        pd.testing.assert_frame_equal(again, ended, check_freq=False)
+
+
+@every_label
+def test_a_label_depends_on_what_it_waits_for(name: str) -> None:
+    whole = candles(1500)
+    full = labels_of(name, whole)
+    row = full.index[len(full) // 2]
+    before = whole[pd.DatetimeIndex(whole.index) + HOUR < full["ends_at"][row]]
+    again = labels_of(name, before)
+    assert row not in again.index or again.loc[row, "ends_at"] != full.loc[row, "ends_at"]
+
+
+# models
+
+
+@functools.cache
+def samples(classes: int, present: tuple[int, ...] = ()) -> Samples:
+    """600 rows of five columns, the first of which tells the class."""
+    rng = np.random.default_rng(11)
+    values = rng.normal(size=(600, 5))
+    edges = np.quantile(values[:, 0], np.arange(1, classes) / classes)
+    label = np.searchsorted(edges, values[:, 0] + 0.3 * rng.normal(size=600)).astype("int8")
+    time = pd.date_range("2025-01-01", periods=600, freq="h", tz="UTC", name="time").as_unit("ms")
+    frame = pd.DataFrame(values, index=time, columns=list("abcde"))
+    rows = np.flatnonzero(np.isin(label, present or range(classes)))
+    rows = rows[rows >= 100]
+    names = ("sell", "hold", "buy", "more")[:classes]
+    table = FeatureTable.from_frame(key_by_market(frame, "SIM-BTC"))
+    weight = rng.uniform(0.1, 1.0, len(rows))
+    return Samples(table=table, rows=rows, label=label[rows], weight=weight, classes=names)
+
+
+def model_of(name: str) -> Model:
+    node = read_yaml(CONF / "model" / f"{name}.yaml")
+    made: Model = built("model", name, **{key: SMALL[key] for key in SMALL if key in node})
+    return made
+
+
+def changed(table: FeatureTable, **fields: Any) -> FeatureTable:
+    told = {"columns": table.columns, "values": table.values, "index": table.index, **fields}
+    return FeatureTable(**told)
+
+
+@every_model
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_model_is_the_same_after_saving(name: str, classes: int) -> None:
+    model, given = model_of(name), samples(classes)
+    files = model.fit(given, np.random.default_rng(5)).save()
+    assert files == model.fit(given, np.random.default_rng(5)).save()
+    assert all(re.fullmatch(r"[a-z0-9_]+(\.[a-z0-9]+)+", file) for file in files)
+    assert not any(content.startswith(b"\x80") for content in files.values()), "a pickle"
+    fitted, again = model.fit(given, np.random.default_rng(5)), model.load(files)
+    assert again.columns == fitted.columns == given.table.columns
+    one = fitted.predict_proba(given.table, given.rows)
+    assert one.tobytes() == again.predict_proba(given.table, given.rows).tobytes()
+    assert again.save() == files
+
+
+@every_model
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_are_probabilities(name: str, classes: int) -> None:
+    given = samples(classes)
+    fitted = model_of(name).fit(given, np.random.default_rng(5))
+    found = fitted.predict_proba(given.table, given.rows)
+    assert found.shape == (len(given.rows), classes)
+    assert found.dtype == np.float64
+    check_probabilities(found)
+    single = fitted.predict_proba(given.table, given.rows[-1:])
+    assert np.allclose(single, found[-1:], rtol=0, atol=1e-12)
+
+
+@every_model
+@pytest.mark.parametrize("present", [(0, 2), (1, 2), (1,)])
+def test_a_class_that_training_lacks_keeps_its_column(name: str, present: tuple[int, ...]) -> None:
+    given = samples(3, present)
+    fitted = model_of(name).fit(given, np.random.default_rng(5))
+    found = fitted.predict_proba(given.table, given.rows)
+    assert found.shape == (len(given.rows), 3)
+    check_probabilities(found)
+    absent = [one for one in range(3) if one not in present]
+    assert (found[:, absent].mean(axis=0) < 0.1).all()
+
+
+@every_model
+def test_columns_in_another_order_are_refused_by_name(name: str) -> None:
+    given = samples(3)
+    fitted = model_of(name).fit(given, np.random.default_rng(5))
+    table = given.table
+    turned = changed(table, columns=("a", "c", "b", "d", "e"))
+    with pytest.raises(DataError, match=r"not the model's columns.*c at position 1.*b"):
+        fitted.predict_proba(turned, given.rows)
+    fewer = changed(table, columns=table.columns[:4], values=table.values[:, :4])
+    with pytest.raises(DataError, match="4 columns"):
+        fitted.predict_proba(fewer, given.rows)
+
+
+@every_model
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_refused_by_name(name: str, bad: float) -> None:
+    given = samples(3)
+    fitted = model_of(name).fit(given, np.random.default_rng(5))
+    values = given.table.values.copy()
+    values[given.rows[-1], 3] = bad
+    with pytest.raises(DataError, match=r"not finite.*column d"):
+        fitted.predict_proba(changed(given.table, values=values), given.rows)
+
+
+@every_model
+def test_chance_comes_from_the_generator_alone(name: str) -> None:
+    model, given = model_of(name), samples(3)
+    before = (given.table.values.copy(), given.label.copy(), given.weight.copy())
+    np.random.seed(1)  # noqa: NPY002
+    one = model.fit(given, np.random.default_rng(5)).save()
+    drawn = np.random.random()  # noqa: NPY002
+    np.random.seed(1)  # noqa: NPY002
+    assert drawn == np.random.random()  # noqa: NPY002
+    np.random.seed(2)  # noqa: NPY002
+    assert model.fit(given, np.random.default_rng(5)).save() == one
+    after = (given.table.values, given.label, given.weight)
+    assert [one.tobytes() for one in before] == [one.tobytes() for one in after]
+
+
+@every_model
+def test_rows_that_were_not_given_change_nothing(name: str) -> None:
+    model, given = model_of(name), samples(3)
+    assert 1 <= model.lookback <= 100
+    cut = int(given.rows[250]) + 1
+    known = given.take(np.arange(251))
+    spoiled = given.table.values.copy()
+    spoiled[cut:] = 1e6
+    dirty = Samples(
+        table=changed(given.table, values=spoiled),
+        rows=known.rows,
+        label=known.label,
+        weight=known.weight,
+        classes=known.classes,
+    )
+    clean = model.fit(known, np.random.default_rng(5))
+    assert model.fit(dirty, np.random.default_rng(5)).save() == clean.save()
+    one = clean.predict_proba(given.table, known.rows)
+    assert np.array_equal(one, clean.predict_proba(dirty.table, known.rows))
+
+
+# splits
+
+
+def rows_of(
+    lengths: list[int], gaps: list[int], markets: int = 1
+) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
+    """Rows in order of market and time, each with a label of so many hours."""
+    hours = np.tile(np.cumsum(np.resize(gaps, len(lengths) // markets)), markets)
+    start = pd.Timestamp("2025-01-01", tz="UTC")
+    time = pd.DatetimeIndex(start + pd.to_timedelta(hours, unit="h"))
+    return time, time + pd.to_timedelta(np.array(lengths) + 1, unit="h")
+
+
+@every_split
+@given(
+    lengths=st.lists(st.integers(1, 48), min_size=300, max_size=300),
+    gaps=st.lists(st.integers(1, 3), min_size=1, max_size=50),
+    markets=st.integers(1, 2),
+)
+@settings(max_examples=15)
+def test_no_training_label_reaches_into_a_test(
+    name: str, lengths: list[int], gaps: list[int], markets: int
+) -> None:
+    split: Split = built("split", name)
+    time, ends_at = rows_of(lengths, gaps, markets)
+    folds = split.folds(time, ends_at)
+    check_folds(folds, time, ends_at)
+    assert folds
+    for fold in folds:
+        assert len(np.intersect1d(fold.train, fold.test)) == 0
+        assert len(np.unique(fold.train)) == len(fold.train)
+        assert len(np.unique(fold.test)) == len(fold.test)
+        opens, ends = time.to_numpy(), ends_at.to_numpy()
+        starts_inside = opens[fold.train][:, None] < ends[fold.test][None, :]
+        ends_inside = ends[fold.train][:, None] > opens[fold.test][None, :]
+        assert not (starts_inside & ends_inside).any()
+
+
+@every_split
+def test_a_split_depends_on_moments_alone(name: str) -> None:
+    split: Split = built("split", name)
+    time, ends_at = rows_of([24] * 400, [1])
+    one, again = split.folds(time, ends_at), split.folds(time, ends_at)
+    later = split.folds(time + pd.Timedelta(days=70), ends_at + pd.Timedelta(days=70))
+    for other in (again, later):
+        for fold, same in zip(one, other, strict=True):
+            assert np.array_equal(fold.train, same.train)
+            assert np.array_equal(fold.test, same.test)
+
+
+@every_split
+def test_too_few_rows_are_told(name: str) -> None:
+    split: Split = built("split", name)
+    time, ends_at = rows_of([48] * 3, [1])
+    with pytest.raises(DataError, match="too few rows"):
+        check_folds(split.folds(time, ends_at), time, ends_at)
+
+
+# exchanges
+
+
+@every_exchange
+@pytest.mark.parametrize("timeframe", ["5m", TIMEFRAME, "1d"])
+def test_candles_are_closed_on_the_grid_and_independent_of_cuts(name: str, timeframe: str) -> None:
+    exchange: Exchange = built("exchange", name)
+    market = Market.parse(read_yaml(CONF / "market/SIM-BTC.yaml"), "SIM-BTC")
+    step, end = duration(timeframe), moment(AS_OF) + pd.Timedelta(minutes=2)
+    start = end - 60 * step
+    whole = exchange.fetch(market, timeframe, start, end)
+    assert list(whole.columns) == list(COLUMNS)
+    assert (whole.dtypes == "float64").all()
+    time = pd.DatetimeIndex(whole.index)
+    assert str(time.tz) == "UTC"
+    assert time.is_monotonic_increasing
+    assert time.is_unique
+    assert (time == time.floor(step)).all()
+    assert whole.index[0] >= start
+    assert whole.index[-1] + step <= end
+    assert exchange.newest(market, timeframe, end) == whole.index[-1]
+    for middle in (start + 1.5 * step, start + 30 * step, end - 0.5 * step):
+        cut = middle.floor(step)
+        parts = [exchange.fetch(market, timeframe, *ends) for ends in ((start, cut), (cut, end))]
+        again = built("exchange", name).fetch(market, timeframe, cut, end)
+        pd.testing.assert_frame_equal(pd.concat(parts), whole, check_exact=True, check_freq=False)
+        pd.testing.assert_frame_equal(again, parts[1], check_exact=True, check_freq=False)
+
+
+@every_exchange
+def test_nothing_is_an_empty_frame(name: str) -> None:
+    exchange: Exchange = built("exchange", name)
+    market = Market.parse(read_yaml(CONF / "market/SIM-BTC.yaml"), "SIM-BTC")
+    end = moment(AS_OF)
+    for start in (end, end + HOUR, end - pd.Timedelta(minutes=30)):
+        empty = exchange.fetch(market, TIMEFRAME, start, end)
+        assert len(empty) == 0
+        assert list(empty.columns) == list(COLUMNS)
+    assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", exchange.feed)
+
+
+def test_something_is_looked_at() -> None:
+    assert "simulated" in [name for name in options(CONF, "exchange") if offline(name)]
+    told: Node = read_yaml(CONF / "features/hourly46.yaml")
+    assert len(told["columns"]) == len(built("features", "hourly46").names)

@@ -1,0 +1,34 @@
+"""A whole run without DVC: the six stages one after the other, in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.choices import choose
+from pipeline.compose import compose_run, read_root
+from pipeline.runner import STAGES, run_stage
+from pipeline.stage_configs import plan_run, write_plan
+from pipeline.stages import paths
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+MADE = (paths.CLEAN.parent, paths.FEATURES, paths.LABELS, paths.PREDICTIONS, paths.BUNDLE)
+
+
+def run_stages(words: Mapping[str, Any]) -> dict[str, float]:
+    """Run ``key=value`` words in the current folder; the flat figures."""
+    choices = choose(read_root(CONF).choices, words)
+    write_plan(plan_run(compose_run(choices, CONF)))
+    for stage in STAGES:
+        run_stage(stage)
+    flat: dict[str, float] = json.loads(paths.METRICS.read_text())
+    return flat
+
+
+def made(folder: Path) -> dict[str, bytes]:
+    """What a run left that later commands read, by its path."""
+    files = [path for root in MADE for path in (folder / root).rglob("*") if path.is_file()]
+    files += [folder / paths.METRICS, folder / paths.HEADS, folder / paths.QUALITY]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(files)}
