@@ -16,26 +16,6 @@ SUM_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledRows:
-    """A head's samples with the moments that keep them honest."""
-
-    samples: Samples
-    ends_at: pd.DatetimeIndex
-
-    @property
-    def index(self) -> pd.MultiIndex:
-        """Market and time of each sample."""
-        chosen = self.samples.table.index[self.samples.rows]
-        assert isinstance(chosen, pd.MultiIndex)
-        return chosen
-
-    @property
-    def time(self) -> pd.DatetimeIndex:
-        """Open time of each sample's candle."""
-        return pd.DatetimeIndex(self.index.get_level_values("time"))
-
-
-@dataclass(frozen=True, slots=True)
 class TrainedHead:
     """What training one head yields.
 
@@ -48,9 +28,9 @@ class TrainedHead:
     folds: list[Fold]
 
 
-def labelled_rows(
+def labelled_samples(
     features: pd.DataFrame, labels: pd.DataFrame, classes: tuple[str, ...]
-) -> LabelledRows:
+) -> Samples:
     """Join features and labels on (market, time); rows without either are left out.
 
     Raises
@@ -68,28 +48,28 @@ def labelled_rows(
             fix="give more history (recipe.history_days) or a shorter horizon",
         )
     kept = labels[known]
-    samples = Samples(
+    return Samples(
         table=table,
         rows=rows[known].astype(np.intp),
         label=kept["label"].to_numpy("int8"),
         weight=kept["weight"].to_numpy("float64"),
+        ends_at=pd.DatetimeIndex(kept["ends_at"]),
         classes=classes,
     )
-    return LabelledRows(samples, pd.DatetimeIndex(kept["ends_at"]))
 
 
-def train_head(rows: LabelledRows, model: Model, split: Split, seed: int) -> TrainedHead:
+def train_head(samples: Samples, model: Model, split: Split, seed: int) -> TrainedHead:
     """Fit `model` on every fold's training rows, predict its test rows, refit on all rows.
 
     Everything fitted is fitted inside the fold; each fit draws from its own generator, so
     that a fold's result does not depend on how many folds there are.
     """
-    folds = split.folds(rows.time, rows.ends_at)
-    check_folds(folds, rows.time, rows.ends_at)
+    folds = split.folds(samples.time, samples.ends_at)
+    check_folds(folds, samples.time, samples.ends_at)
     parts = []
     for number, fold in enumerate(folds):
-        parts.append(_predict_fold(rows, model, fold, number, _generator(seed, number + 1)))
-    fitted = model.fit(rows.samples, _generator(seed, 0))
+        parts.append(_predict_fold(samples, model, fold, number, _generator(seed, number + 1)))
+    fitted = model.fit(samples, _generator(seed, 0))
     return TrainedHead(pd.concat(parts).sort_index(), fitted, folds)
 
 
@@ -98,16 +78,16 @@ def _generator(seed: int, fit: int) -> np.random.Generator:
 
 
 def _predict_fold(
-    rows: LabelledRows, model: Model, fold: Fold, number: int, rng: np.random.Generator
+    samples: Samples, model: Model, fold: Fold, number: int, rng: np.random.Generator
 ) -> pd.DataFrame:
-    train, test = rows.samples.take(fold.train), rows.samples.take(fold.test)
+    train, test = samples.take(fold.train), samples.take(fold.test)
     probability = model.fit(train, rng).predict_proba(test.table, test.rows)
     base = Majority().fit(train, rng).predict_proba(test.table, test.rows)
     check_probabilities(probability)
     columns = {f"p_{name}": probability[:, k] for k, name in enumerate(train.classes)}
     columns |= {f"base_{name}": base[:, k] for k, name in enumerate(train.classes)}
     fold_number = np.full(len(test.rows), number, "int16")
-    return pd.DataFrame({"fold": fold_number, **columns}, index=rows.index[fold.test])
+    return pd.DataFrame({"fold": fold_number, **columns}, index=samples.index[fold.test])
 
 
 def check_probabilities(probability: Floats) -> None:

@@ -62,7 +62,20 @@ class Samples:
     rows: Rows
     label: npt.NDArray[np.int8]
     weight: Floats
+    ends_at: pd.DatetimeIndex
     classes: tuple[str, ...]
+
+    @property
+    def index(self) -> pd.MultiIndex:
+        """Market and time of each sample."""
+        chosen = self.table.index[self.rows]
+        assert isinstance(chosen, pd.MultiIndex)
+        return chosen
+
+    @property
+    def time(self) -> pd.DatetimeIndex:
+        """Open time of each sample's candle."""
+        return pd.DatetimeIndex(self.index.get_level_values("time"))
 
     @property
     def values(self) -> Floats:
@@ -76,6 +89,7 @@ class Samples:
             rows=self.rows[positions],
             label=self.label[positions],
             weight=self.weight[positions],
+            ends_at=self.ends_at[positions],
             classes=self.classes,
         )
 

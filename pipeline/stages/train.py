@@ -13,7 +13,7 @@ from pipeline.models.bundle import HeadDeclaration, pack
 from pipeline.runner import Context, Facts
 from pipeline.splits.fold import Split
 from pipeline.stages import paths
-from pipeline.training import TrainedHead, labelled_rows, train_head
+from pipeline.training import TrainedHead, labelled_samples, train_head
 from registry.files import write_atomic
 
 
@@ -58,8 +58,8 @@ def _train(config: Config, context: Context, name: str) -> TrainedHead:
     model: Model = context.build(head.model, f"model of {name}")
     split: Split = context.build(config.split, "split")
     table = read_frame(paths.FEATURES / f"{head.feature_set}.parquet")
-    rows = labelled_rows(table, read_frame(paths.LABELS / f"{name}.parquet"), head.classes)
-    return train_head(rows, model, split, config.seed)
+    samples = labelled_samples(table, read_frame(paths.LABELS / f"{name}.parquet"), head.classes)
+    return train_head(samples, model, split, config.seed)
 
 
 def _facts(result: TrainedHead) -> dict[str, list[int]]:

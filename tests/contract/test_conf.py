@@ -249,7 +249,14 @@ def samples(classes: int, present: tuple[int, ...] = ()) -> Samples:
     names = ("sell", "hold", "buy", "more")[:classes]
     table = FeatureTable.from_frame(key_by_market(frame, "SIM-BTC"))
     weight = rng.uniform(0.1, 1.0, len(rows))
-    return Samples(table=table, rows=rows, label=label[rows], weight=weight, classes=names)
+    return Samples(
+        table=table,
+        rows=rows,
+        label=label[rows],
+        weight=weight,
+        ends_at=time[rows] + pd.Timedelta("3h"),
+        classes=names,
+    )
 
 
 def model_of(name: str) -> Model:
@@ -355,6 +362,7 @@ def test_rows_that_were_not_given_change_nothing(name: str) -> None:
         rows=known.rows,
         label=known.label,
         weight=known.weight,
+        ends_at=known.ends_at,
         classes=known.classes,
     )
     clean = model.fit(known, np.random.default_rng(5))

@@ -50,6 +50,7 @@ def samples(classes: tuple[str, ...] = CLASSES, rows: int = 400) -> Samples:
         rows=np.arange(rows),
         label=np.searchsorted(edges, score).astype("int8"),
         weight=generator.uniform(0.1, 1, rows),
+        ends_at=pd.DatetimeIndex(features.index.get_level_values("time")) + pd.Timedelta("3h"),
         classes=classes,
     )
 

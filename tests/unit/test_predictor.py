@@ -17,7 +17,7 @@ from pipeline.live.loading import unpack
 from pipeline.live.predictor import Predictor, Serving
 from pipeline.models.base import FeatureTable, Fitted, Model
 from pipeline.models.bundle import FILE, HeadDeclaration, pack
-from pipeline.training import labelled_rows
+from pipeline.training import labelled_samples
 from registry.manifest import VerifiedBundle
 from registry.slots import Slot
 from tests.oracles.walks import random_walk
@@ -56,13 +56,13 @@ SET: FeatureSet = build(FEATURES, "features")
 
 def fitted_on(candles: pd.DataFrame, model: Node = TREES) -> Fitted:
     label: ThreeClass = build(LABEL, "label")
-    rows = labelled_rows(
+    rows = labelled_samples(
         key_by_market(SET.compute(candles), MARKET),
         key_by_market(label.compute(candles, "1h"), MARKET),
         label.classes,
     )
     declared: Model = build(model, "model")
-    return declared.fit(rows.samples, np.random.default_rng(1))
+    return declared.fit(rows, np.random.default_rng(1))
 
 
 def bundle(fitted: Fitted, **heads: HeadDeclaration) -> VerifiedBundle:

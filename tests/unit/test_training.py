@@ -15,7 +15,7 @@ from pipeline.models.lightgbm import LightGBM
 from pipeline.models.majority import Majority
 from pipeline.splits.fold import Fold
 from pipeline.splits.holdout import Holdout
-from pipeline.training import LabelledRows, check_probabilities, labelled_rows, train_head
+from pipeline.training import check_probabilities, labelled_samples, train_head
 from tests.oracles.walks import random_walk
 
 CLASSES = ThreeClass.classes
@@ -91,19 +91,19 @@ def frames(rows: int = 600, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
 
 
-def joined_rows(rows: int = 600, seed: int = 0) -> LabelledRows:
-    return labelled_rows(*frames(rows, seed), CLASSES)
+def joined_rows(rows: int = 600, seed: int = 0) -> Samples:
+    return labelled_samples(*frames(rows, seed), CLASSES)
 
 
 def test_rows_without_features_or_label_are_left_out() -> None:
     features, labels = frames()
-    rows = labelled_rows(features, labels, CLASSES)
+    rows = labelled_samples(features, labels, CLASSES)
     common = features.index.intersection(labels.index)
     assert rows.index.equals(common)
     assert len(common) == 600 - 50 - 24
-    np.testing.assert_array_equal(rows.samples.values, features.loc[common].to_numpy())
-    np.testing.assert_array_equal(rows.samples.label, labels.loc[common, "label"])
-    np.testing.assert_array_equal(rows.samples.weight, labels.loc[common, "weight"])
+    np.testing.assert_array_equal(rows.values, features.loc[common].to_numpy())
+    np.testing.assert_array_equal(rows.label, labels.loc[common, "label"])
+    np.testing.assert_array_equal(rows.weight, labels.loc[common, "weight"])
     assert rows.ends_at.tolist() == labels.loc[common, "ends_at"].tolist()
     assert rows.time.tolist() == common.get_level_values("time").tolist()
 
@@ -111,7 +111,7 @@ def test_rows_without_features_or_label_are_left_out() -> None:
 def test_nothing_in_common_is_told() -> None:
     features, labels = frames()
     with pytest.raises(DataError, match=r"no candle has both.*550 feature rows, 26 labels"):
-        labelled_rows(features, labels.iloc[:26], CLASSES)
+        labelled_samples(features, labels.iloc[:26], CLASSES)
 
 
 def test_out_of_fold_rows_are_exactly_the_test_rows() -> None:
@@ -131,12 +131,12 @@ def test_a_fit_sees_its_training_rows_and_no_other() -> None:
     trained = train_head(rows, recorder, TwoFolds(), seed=7)
     assert len(recorder.fits) == 3
     for fold, seen in zip(trained.folds, recorder.fits, strict=False):
-        np.testing.assert_array_equal(seen.rows, rows.samples.rows[fold.train])
-        np.testing.assert_array_equal(seen.label, rows.samples.label[fold.train])
+        np.testing.assert_array_equal(seen.rows, rows.rows[fold.train])
+        np.testing.assert_array_equal(seen.label, rows.label[fold.train])
         opens = rows.time[fold.test].min()
-        known = pd.Series(rows.ends_at, index=rows.samples.rows)[seen.rows]
+        known = pd.Series(rows.ends_at, index=rows.rows)[seen.rows]
         assert (known <= opens).all()
-        assert not set(seen.rows) & set(rows.samples.rows[fold.test])
+        assert not set(seen.rows) & set(rows.rows[fold.test])
 
 
 def test_a_fold_is_predicted_by_its_own_fit() -> None:
@@ -144,37 +144,37 @@ def test_a_fold_is_predicted_by_its_own_fit() -> None:
     trained = train_head(rows, recorder, TwoFolds(), seed=7)
     assert [number for number, _ in recorder.asked] == [0, 1]
     for (_, asked), fold in zip(recorder.asked, trained.folds, strict=True):
-        np.testing.assert_array_equal(asked, rows.samples.rows[fold.test])
+        np.testing.assert_array_equal(asked, rows.rows[fold.test])
 
 
 def test_the_refit_sees_every_labelled_row() -> None:
     rows, recorder = joined_rows(), Recorder()
     trained = train_head(rows, recorder, SPLIT, seed=7)
-    np.testing.assert_array_equal(recorder.fits[-1].rows, rows.samples.rows)
-    np.testing.assert_array_equal(recorder.fits[-1].label, rows.samples.label)
+    np.testing.assert_array_equal(recorder.fits[-1].rows, rows.rows)
+    np.testing.assert_array_equal(recorder.fits[-1].label, rows.label)
     assert isinstance(trained.fitted, RecorderFitted)
     assert trained.fitted.number == 1
 
 
 def test_labels_of_the_test_change_no_prediction() -> None:
     features, labels = frames()
-    honest = train_head(labelled_rows(features, labels, CLASSES), TREES, SPLIT, seed=7)
+    honest = train_head(labelled_samples(features, labels, CLASSES), TREES, SPLIT, seed=7)
     lied = labels.copy()
     test = honest.predictions.index
     lied.loc[test, "label"] = (lied.loc[test, "label"] + 1) % 3
     lied.loc[test, "weight"] = 0.5
-    again = train_head(labelled_rows(features, lied, CLASSES), TREES, SPLIT, seed=7)
+    again = train_head(labelled_samples(features, lied, CLASSES), TREES, SPLIT, seed=7)
     pd.testing.assert_frame_equal(again.predictions, honest.predictions, check_exact=True)
     assert again.fitted.save() != honest.fitted.save()
 
 
 def test_features_of_the_test_change_no_other_prediction() -> None:
     features, labels = frames()
-    honest = train_head(labelled_rows(features, labels, CLASSES), TREES, SPLIT, seed=7)
+    honest = train_head(labelled_samples(features, labels, CLASSES), TREES, SPLIT, seed=7)
     test = honest.predictions.index
     moved = features.copy()
     moved.loc[test[1:]] = moved.loc[test[1:]] * 100 + 3
-    again = train_head(labelled_rows(moved, labels, CLASSES), TREES, SPLIT, seed=7)
+    again = train_head(labelled_samples(moved, labels, CLASSES), TREES, SPLIT, seed=7)
     pd.testing.assert_series_equal(again.predictions.iloc[0], honest.predictions.iloc[0])
 
 
@@ -195,7 +195,7 @@ def test_the_base_columns_are_the_training_shares() -> None:
     rows = joined_rows()
     trained = train_head(rows, TREES, TwoFolds(), seed=7)
     for number, fold in enumerate(trained.folds):
-        shares = np.bincount(rows.samples.label[fold.train], minlength=3) / len(fold.train)
+        shares = np.bincount(rows.label[fold.train], minlength=3) / len(fold.train)
         told = trained.predictions.loc[trained.predictions["fold"] == number]
         for name, share in zip(CLASSES, shares, strict=True):
             assert (told[f"base_{name}"] == share).all()
@@ -215,7 +215,7 @@ def test_noise_does_not_score(shuffled: bool) -> None:
         if shuffled:
             order = np.random.default_rng(seed).permutation(len(labels))
             labels["label"] = labels["label"].to_numpy()[order]
-        rows = labelled_rows(features, labels, CLASSES)
+        rows = labelled_samples(features, labels, CLASSES)
         scores = _scores(rows, TREES, labels)
         skills.append(scores["brier_skill"])
         lows.append(scores["brier_skill_low"])
@@ -228,20 +228,20 @@ def test_a_planted_signal_scores() -> None:
     features, labels = frames(1200)
     told = labels["label"].reindex(features.index).fillna(1)
     features["n0"] = told + 0.3 * features["n0"]
-    scores = _scores(labelled_rows(features, labels, CLASSES), TREES, labels)
+    scores = _scores(labelled_samples(features, labels, CLASSES), TREES, labels)
     assert scores["brier_skill"] > 0.3
     assert scores["brier_skill_low"] > 0
 
 
 def test_majority_has_no_skill_at_all() -> None:
     features, labels = frames()
-    scores = _scores(labelled_rows(features, labels, CLASSES), Majority(), labels)
+    scores = _scores(labelled_samples(features, labels, CLASSES), Majority(), labels)
     assert scores["brier_skill"] == 0
     assert scores["brier_skill_low"] == 0
     assert scores["accuracy"] == scores["majority_accuracy"]
 
 
-def _scores(rows: LabelledRows, model: Model, labels: pd.DataFrame) -> dict[str, float]:
+def _scores(rows: Samples, model: Model, labels: pd.DataFrame) -> dict[str, float]:
     predictions = train_head(rows, model, SPLIT, seed=7).predictions
     return score_head(predictions.join(labels, how="inner"), CLASSES, "1h")
 
