@@ -85,12 +85,13 @@ def test_nothing_after_as_of_or_inside_the_test_was_used(home: Path, real_data: 
     assert candles.index.get_level_values("time").max() == end - HOUR
     assert labels["ends_at"].max() == end
     predictions = read_frame(paths.PREDICTIONS / "direction.parquet")
-    opens = predictions.index.get_level_values("time").min()
     features = read_frame(paths.FEATURES / "hourly46.parquet")
-    trained = labels.loc[labels.index.isin(features.index) & (labels["ends_at"] <= opens)]
-    shares = trained["label"].value_counts(normalize=True)
-    for number, name in enumerate(("sell", "hold", "buy")):
-        assert predictions[f"base_{name}"].unique() == pytest.approx([shares[number]]), name
+    for _, tested in predictions.groupby("fold"):
+        opens = tested.index.get_level_values("time").min()
+        trained = labels.loc[labels.index.isin(features.index) & (labels["ends_at"] <= opens)]
+        shares = trained["label"].value_counts(normalize=True)
+        for number, name in enumerate(("sell", "hold", "buy")):
+            assert tested[f"base_{name}"].unique() == pytest.approx([shares[number]]), name
 
 
 def test_a_later_world_changes_nothing_before_as_of(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.errors import ConfigError, DataError
 from pipeline.splits.fold import Fold, check_folds, purge
 from pipeline.splits.holdout import Holdout
+from pipeline.splits.walk_forward import WalkForward
 
 START, HOUR = pd.Timestamp("2025-01-01T00:00Z"), pd.Timedelta(hours=1)
 Times = tuple[pd.DatetimeIndex, pd.DatetimeIndex]
@@ -124,3 +125,36 @@ def test_training_rows_after_the_test_wait_until_its_labels_have_ended() -> None
 def test_a_senseless_share_is_refused(share: float) -> None:
     with pytest.raises(ConfigError, match="test_share"):
         Holdout.parse({"test_share": share}, "split")
+
+
+@given(labelled_times(), st.integers(1, 4), st.floats(0.02, 0.24))
+def test_no_walked_training_label_touches_its_test(times: Times, count: int, share: float) -> None:
+    time, ends_at = times
+    folds = WalkForward(fold_count=count, test_share=share).folds(time, ends_at)
+    assert len(folds) == count
+    for fold in folds:
+        for row in fold.train if len(fold.test) else []:
+            assert ends_at[row] <= time[fold.test].min()
+
+
+def test_walked_tests_tile_the_newest_rows_and_training_expands() -> None:
+    time, ends_at = regular(1000)
+    first, second, third = WalkForward(fold_count=3, test_share=0.15).folds(time, ends_at)
+    assert [fold.test.tolist() for fold in (first, second, third)] == [
+        list(range(550, 700)),
+        list(range(700, 850)),
+        list(range(850, 1000)),
+    ]
+    assert [len(fold.train) for fold in (first, second, third)] == [526, 676, 826]
+    check_folds([first, second, third], time, ends_at)
+
+
+def test_walking_must_leave_rows_to_train_on() -> None:
+    with pytest.raises(ConfigError, match="leaves rows to train on"):
+        WalkForward.parse({"fold_count": 4, "test_share": 0.25}, "split=walk_forward")
+
+
+def test_walking_over_too_few_rows_is_refused() -> None:
+    time, ends_at = regular(5, horizon=0)
+    with pytest.raises(DataError, match="too few rows"):
+        check_folds(WalkForward(fold_count=3, test_share=0.1).folds(time, ends_at), time, ends_at)
