@@ -24,8 +24,8 @@ retrain: $(STAMP) ## candles -> validated, versioned model -> signal, on the sim
 test: $(DEV_STAMP) ## every test, at most 15 minutes on two cores
 	@$(RUN) -m pytest -n 2
 
-test-full: $(DEV_STAMP) ## every battery at its full volume, or one: BATTERY=name
-	@VINTAGE_FULL=1 $(RUN) -m pytest -n 2 $(if $(BATTERY),-m $(BATTERY),)
+test-full: $(DEV_STAMP) ## the same at full volume (20 x the examples), or one part: BATTERY=property
+	@VINTAGE_FULL=1 $(RUN) -m pytest -n 2 $(if $(BATTERY),-k $(BATTERY),)
 
 check: $(DEV_STAMP) ## format, lint, types, layers
 	@$(RUN) -m ruff format --check .

@@ -84,8 +84,10 @@ def _told(error: BaseException) -> tuple[str, int]:
             return str(from_system(error)), RetryLater.exit_code
         case KeyboardInterrupt():
             return "interrupted; what was in service stays.", INTERRUPTED
-    kind = type(error).__name__
-    return f"a fault in Vintage itself: {kind}: {error}. To do: repeat with -v.", UNEXPECTED
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    fault = f"a fault in the code{place}: {type(error).__name__}: {error}"
+    return f"{' '.join(fault.split())}. To do: repeat with -v for the whole path.", UNEXPECTED
 
 
 def _missing(error: ModuleNotFoundError) -> str:

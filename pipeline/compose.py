@@ -53,6 +53,7 @@ class Recipe(Record):
     timeframe: str
     history_days: Annotated[float, Field(gt=0, le=36500, description="days of candles")]
     heads: dict[HeadName, HeadChoice]
+    lookback: Annotated[int, Field(ge=1, le=10_000, description="candles a model may see")]
     split: str
     validation: str
     gate: str
@@ -128,11 +129,12 @@ def compose_run(choices: Choices, conf: Path) -> Composed:
     """
     root = read_root(conf)
     settings = checked(choices.set)
-    recipe = _recipe(choices, conf, settings.get("recipe", {}))
+    recipe = read_recipe(choices.recipe, conf, settings.get("recipe", {}))
     choices = _own(choices, recipe)
     market = _part(_compose(conf, [_option(conf, "market", choices.market)]), "market")
     if choices.exchange == MARKET:
-        choices = choices.model_copy(update={"exchange": _exchange(market, choices.market)})
+        own = _own_exchange(market, choices.market, conf)
+        choices = choices.model_copy(update={"exchange": own})
     heads = {name: _head_choice(choices, head) for name, head in recipe.heads.items()}
     tree = _compose(conf, [*_run_words(choices, recipe, conf), *_head_words(heads, conf)])
     return Composed(
@@ -144,17 +146,24 @@ def compose_run(choices: Choices, conf: Path) -> Composed:
     )
 
 
+def read_recipe(name: str, conf: Path, settings: Mapping[str, Any] | None = None) -> Recipe:
+    """Read a recipe, with deeper settings laid over it.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such recipe, or a key of it is wrong.
+    """
+    node = _part(_compose(conf, [_option(conf, "recipe", name)]), "recipe")
+    recipe = Recipe.parse(merge(node, settings or {}), f"recipe={name}")
+    if not recipe.heads:
+        raise ConfigError("a recipe needs at least one head", where=f"recipe={name}")
+    return recipe
+
+
 def options(conf: Path, group: str) -> list[str]:
     """Names of a group's options."""
     return sorted(path.stem for path in (conf / group).glob("*.yaml"))
-
-
-def _recipe(choices: Choices, conf: Path, settings: Any) -> Recipe:
-    node = _part(_compose(conf, [_option(conf, "recipe", choices.recipe)]), "recipe")
-    recipe = Recipe.parse(merge(node, settings), f"recipe={choices.recipe}")
-    if not recipe.heads:
-        raise ConfigError("a recipe needs at least one head", where=f"recipe={choices.recipe}")
-    return recipe
 
 
 def _own(choices: Choices, recipe: Recipe) -> Choices:
@@ -166,10 +175,18 @@ def _own(choices: Choices, recipe: Recipe) -> Choices:
     return choices.model_copy(update=own)
 
 
-def _exchange(market: Node, name: str) -> str:
-    if not isinstance(market.get("exchange"), str):
+def _own_exchange(market: Node, name: str, conf: Path) -> str:
+    own = market.get("exchange")
+    if not isinstance(own, str):
         raise ConfigError("'exchange' is missing or no text", where=f"market={name}")
-    return str(market["exchange"])
+    if own not in (valid := options(conf, "exchange")):
+        others = " or ".join(f"exchange={option}" for option in valid)
+        raise ConfigError(
+            f"the own exchange of {name}, {own}, has no adapter yet",
+            where="conf/exchange/",
+            fix=f"add {others}",
+        )
+    return own
 
 
 def _head_choice(choices: Choices, head: HeadChoice) -> HeadChoice:

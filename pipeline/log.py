@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.config import home
+from pipeline.errors import ConfigError
 from registry.files import append_line
 
 FILE = "vintage.jsonl"
@@ -22,5 +23,5 @@ def event(name: str, **facts: Any) -> None:
     line = json.dumps({"at": moment, "event": name, "pid": os.getpid(), **facts}, default=str)
     try:
         append_line(home() / "logs" / FILE, line)
-    except OSError as error:
+    except (OSError, ConfigError) as error:
         os.write(2, f"log not written: {error}\n".encode())

@@ -132,6 +132,18 @@ def _build(group: str, node: Node, where: str, plugins: tuple[str, ...]) -> Any:
     return built
 
 
+def _lookback(allowed: int, built: Mapping[str, Mapping[str, Any]]) -> int:
+    for name, parts in built.items():
+        if parts["model"].lookback > allowed:
+            raise ConfigError(
+                f"the model of head {name} looks further back than the recipe lets it",
+                found=f"lookback {parts['model'].lookback}",
+                expected=f"at most {allowed}",
+                fix="raise recipe.lookback, or lower model.lookback",
+            )
+    return allowed
+
+
 def _gate(composed: Composed) -> GateConfig:
     return parse_record(GateConfig, composed.groups["gate"], f"gate={composed.choices.gate}")
 
@@ -148,7 +160,7 @@ def _stages(
         "download": download.Config(
             as_of=as_of,
             exchange={},
-            market=market,
+            market=market.instrument,
             timeframe=timeframe,
             history_days=composed.recipe.history_days,
             memory=memory,
@@ -168,6 +180,7 @@ def _stages(
                 "heads": heads,
                 "split": _resolved(composed.groups["split"], "split", composed.root.plugins),
                 "timeframe": timeframe,
+                "lookback": _lookback(composed.recipe.lookback, built),
                 "seed": composed.root.seed,
                 "device": composed.root.device,
             },

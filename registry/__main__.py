@@ -33,7 +33,7 @@ from registry.versions import Registry
 Told = argparse.Namespace
 Run = Callable[[Registry, Told], int]
 _FOLDER = Path("models/registry")
-_ME = "python -m registry"
+_ME = "vintage registry"
 _SERVED = {"observe": "signals, no decisions", "trade": "signals and decisions"}
 
 
@@ -50,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(Registry(told.root or _default_root()), told)
     except RegistryError as error:
         print(error, file=sys.stderr)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         found = f"{error.strerror}: {error.filename}"
         print(refused("the registry cannot be reached", found=found), file=sys.stderr)

@@ -34,7 +34,8 @@ class GateConfig(BaseModel):
 class ChampionEvidence(BaseModel):
     """The candidate against the champion on rows that neither was fitted on.
 
-    `log_loss_difference` is candidate minus champion, mean over the common rows, in nats.
+    `log_loss_difference` is candidate minus champion, mean over the common rows, in nats;
+    `is_newer` says that the champion knows later candles than the candidate.
     """
 
     model_config = _STRICT
@@ -45,6 +46,7 @@ class ChampionEvidence(BaseModel):
     common_rows: Annotated[int, Field(ge=0)] = 0
     log_loss_difference: float | None = None
     why_not: str = ""
+    is_newer: bool = False
 
     @model_validator(mode="after")
     def _check_comparison(self) -> Self:
@@ -58,12 +60,11 @@ class Evidence(BaseModel):
 
     `brier_skill` is 1 - Brier(model) / Brier(training shares): above 0 is better than its
     baseline; `brier_skill_low` is the lower end of its one-sided 95 % interval. `finite` says
-    whether all figures and predictions are.
+    whether all of its figures are.
     """
 
     model_config = _STRICT
 
-    quality_ok: bool
     finite: bool
     effective_rows: float
     brier_skill: float
@@ -98,28 +99,28 @@ class Verdict(BaseModel):
 def judge(evidence: Evidence, config: GateConfig) -> Verdict:
     """Decide what becomes of a candidate.
 
-    Broken data, figures that are not finite, or a candidate clearly worse than the champion:
-    refuse. Too few independent rows, or no skill over the baseline: observe (signals, no
-    decisions). Otherwise promote. A champion that trades gives way only to a candidate that
-    would be promoted and is shown to be not worse; one that is observed gives way to any
-    candidate that is not shown to be worse.
+    Figures that are not finite, a candidate that knows less of the past than the champion, or
+    one that is clearly worse: refuse. Too few independent rows (undecidable), or no skill over
+    the baseline: observe (signals, no decisions). Otherwise promote. A champion that trades
+    gives way only to a candidate that would be promoted and is shown to be not worse; one that
+    is observed gives way to any candidate that is not shown to be worse.
 
     Examples
     --------
-    >>> evidence = Evidence(quality_ok=True, finite=True, effective_rows=12, brier_skill=0.1,
-    ...                     brier_skill_low=0.02, balanced_accuracy=0.4, classes=3)
+    >>> evidence = Evidence(finite=True, effective_rows=12, brier_skill=0.1, brier_skill_low=0.02,
+    ...                     balanced_accuracy=0.4, classes=3)
     >>> judge(evidence, GateConfig()).outcome
     'observe'
     """
-    stops = [_data_quality(evidence), _finite(evidence)]
+    stops = [_finite(evidence)]
     doubts = [_effective_rows(evidence, config), _brier_skill(evidence)]
     champion = evidence.champion
     if champion is not None:
         compared = _comparison(champion, config)
-        stops.append(_not_worse(champion, config, compared))
+        stops += [_not_older(champion), _not_worse(champion, config, compared)]
         if champion.mode == "trade":
             stops.append(_replaces_trading(champion, compared, [d for d in doubts if not d.passed]))
-    broken = [condition for condition in stops[:2] if not condition.passed]
+    broken = [condition for condition in stops[:1] if not condition.passed]
     failed = broken or [condition for condition in stops if not condition.passed]
     outcome: Outcome = "refuse" if failed else "promote"
     if not failed and not all(condition.passed for condition in doubts):
@@ -127,18 +128,7 @@ def judge(evidence: Evidence, config: GateConfig) -> Verdict:
     return Verdict(
         outcome=outcome,
         sentence=_sentence(outcome, failed, stops[2:], evidence),
-        conditions=(*stops[:2], *doubts, *stops[2:]),
-    )
-
-
-def _data_quality(evidence: Evidence) -> Condition:
-    told = "passed" if evidence.quality_ok else "failed"
-    return Condition(
-        name="data_quality",
-        passed=evidence.quality_ok,
-        value=evidence.quality_ok,
-        limit=True,
-        reason=f"the candles {told} their quality checks",
+        conditions=(*stops[:1], *doubts, *stops[1:]),
     )
 
 
@@ -157,21 +147,21 @@ def _finite(evidence: Evidence) -> Condition:
         passed=passed,
         value=passed,
         limit=True,
-        reason="all figures are numbers" if passed else "a figure or prediction is not a number",
+        reason="all figures are numbers" if passed else "a figure is not a number",
     )
 
 
 def _effective_rows(evidence: Evidence, config: GateConfig) -> Condition:
     rows, least = evidence.effective_rows, config.min_effective_rows
     passed = rows >= least
+    enough, few = f"{rows:.0f} independent rows", f"undecidable: only {rows:.1f} independent rows"
+    told = enough if passed else few
     return Condition(
         name="effective_rows",
         passed=passed,
         value=_number(rows),
         limit=least,
-        reason=f"{rows:.0f} independent rows, {least:g} are needed to tell skill from luck"
-        if passed
-        else f"only {rows:.1f} independent rows, {least:g} are needed to tell skill from luck",
+        reason=f"{told}, {least:g} are needed to tell skill from luck",
     )
 
 
@@ -186,6 +176,18 @@ def _brier_skill(evidence: Evidence) -> Condition:
         limit=0.0,
         reason=f"{told} the usual frequencies of its classes (Brier skill {skill:+.1%}, "
         f"at least {low:+.1%} with 95 % confidence)",
+    )
+
+
+def _not_older(champion: ChampionEvidence) -> Condition:
+    passed = not champion.is_newer
+    told = "knows no later candles than" if passed else "knows later candles than"
+    return Condition(
+        name="not_older_than_champion",
+        passed=passed,
+        value=passed,
+        limit=True,
+        reason=f"{champion.version} {told} the candidate",
     )
 
 
@@ -242,7 +244,8 @@ def _sentence(
         return f"Refuse: {'; '.join(condition.reason for condition in failed)}."
     if outcome == "observe":
         told = " and ".join(condition.reason for condition in failed)
-        return f"Observe, signals but no decisions: {told}."
+        compared = f"; {against[0].reason}" if against else ""
+        return f"Observe, signals but no decisions: {told}{compared}."
     beside = against[0].reason if against else "there is no champion yet"
     figures = (
         f"Brier skill {evidence.brier_skill:+.1%}, balanced accuracy "

@@ -191,7 +191,7 @@ class Registry:
             return version
         pointer = State.read(slot.folder(self.root)).sound_pointer()
         if pointer is None:
-            fix = f"python -m registry promote {slot} VERSION"
+            fix = f"vintage registry promote {slot} VERSION"
             raise refused("the slot has no champion yet", where=slot, fix=fix)
         return pointer.version
 

@@ -12,10 +12,14 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
+from tests.volume import volume
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 AS_OF = "2025-12-20T00:00Z"
 
-settings.register_profile("vintage", deadline=None, derandomize=True, max_examples=25)
+FULL = bool(os.environ.get("VINTAGE_FULL"))
+
+settings.register_profile("vintage", deadline=None, derandomize=not FULL, max_examples=volume(25))
 settings.load_profile("vintage")
 
 

@@ -61,6 +61,6 @@ def one_paragraph(capsys: pytest.CaptureFixture[str]) -> str:
     assert err.endswith("\n")
     told = err.removeprefix("error: ").removesuffix("\n")
     assert told.isprintable(), told
-    assert "a fault in Vintage itself" not in told
+    assert "a fault in the code" not in told
     assert len(told) < 2500
     return told

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.choices import FILE, LAST, choose, read_choices
-from pipeline.commands.arguments import checkout, parse, parser, with_words
-from pipeline.compose import compose_run, parse_words, read_root
-from pipeline.config import home, to_yaml
-from pipeline.stage_configs import plan_run
+import pandas as pd
 
-UNRESOLVED = "1970-01-01T00:00Z"
+from pipeline.choices import FILE, read_choices
+from pipeline.commands.arguments import checkout, parse, parser, with_words
+from pipeline.commands.console import progress
+from pipeline.compose import compose_run
+from pipeline.config import home, to_yaml
+from pipeline.operations.target import resolve
+from pipeline.stage_configs import Plan, plan_run
 
 
 def main(argv: Sequence[str]) -> int:
@@ -21,13 +23,14 @@ def main(argv: Sequence[str]) -> int:
         ["vintage compose", "vintage compose recipe=demo model=majority"],
     )
     words = parse(with_words(made), argv).words
-    conf = checkout() / "conf"
-    if words:
-        choices = choose(read_root(conf).choices, parse_words(words))
-    else:
-        choices = read_choices(home() / FILE)
-    if choices.as_of == LAST:
-        choices = choices.model_copy(update={"as_of": UNRESOLVED})
-    plan = plan_run(compose_run(choices, conf))
+    with progress("compose"):
+        plan = _plan(words)
     print(to_yaml({"run": plan.run.model_dump(mode="json"), **plan.stages}), end="")
     return 0
+
+
+def _plan(words: Sequence[str]) -> Plan:
+    conf = checkout() / "conf"
+    if words:
+        return resolve(words, conf, home(), pd.Timestamp.now(tz="UTC")).plan
+    return plan_run(compose_run(read_choices(home() / FILE), conf))

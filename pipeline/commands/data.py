@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline.commands.arguments import checkout, parse, parser, with_words
 from pipeline.commands.console import progress, table
 from pipeline.config import home
+from pipeline.errors import ConfigError, nearest
 from pipeline.market.candles import duration
 from pipeline.market.store import CandleStore
 from pipeline.market.sync import SyncReport, sync
@@ -24,12 +25,19 @@ def main(argv: Sequence[str]) -> int:
     """Bring candles into the store, or list what it holds."""
     made = parser(
         "data",
-        "sync key=value …: fetch what the slot's cut needs. status: list what the store holds.",
-        ["vintage data sync recipe=demo", "vintage data status"],
+        "sync key=value …: fetch what the slot's cut needs. status: list what the store holds. "
+        "forget SERIES: delete a series, to fetch it anew from a corrected source.",
+        [
+            "vintage data sync recipe=demo",
+            "vintage data status",
+            "vintage data forget replay/KRW-SOL/1h",
+        ],
     )
-    made.add_argument("action", choices=("sync", "status"))
+    made.add_argument("action", choices=("sync", "status", "forget"))
     made.add_argument("--json", action="store_true", help="print JSON")
     asked = parse(with_words(made), argv)
+    if asked.action == "forget":
+        return _forget(asked.words)
     return _status(asked.json) if asked.action == "status" else _sync(asked.words, asked.json)
 
 
@@ -52,13 +60,27 @@ def _status(as_json: bool) -> int:
     return 0
 
 
+def _forget(names: Sequence[str]) -> int:
+    store = CandleStore(home() / "data" / "store")
+    held = {str(series): series for series in store.series()}
+    for name in names:
+        if name not in held:
+            raise ConfigError(f"the store has no series '{name}'", fix=nearest(name, held))
+    for name in names:
+        store.forget(held[name])
+        print(f"{name}: forgotten; vintage data sync fetches it anew")
+    return 0
+
+
 def _sync(words: Sequence[str], as_json: bool) -> int:
     target = resolve(words, checkout() / "conf", home(), pd.Timestamp.now(tz="UTC"))
     timeframe = target.plan.run.timeframe
     start, end = span(Config.parse(target.plan.stages["download"], "download"))
     with progress("sync") as show:
         show(str(target.series))
-        report = sync(target.store, target.exchange, target.market, timeframe, start, end)
+        report = sync(
+            target.store, target.exchange, target.market.instrument, timeframe, start, end
+        )
     print(json.dumps(_facts(report)) if as_json else _story(report))
     return 0
 

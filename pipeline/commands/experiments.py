@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.arguments import parse, parser
-from pipeline.commands.console import markdown, table
+from pipeline.choices import FILE, RECIPE
+from pipeline.commands.arguments import checkout, parse, parser
+from pipeline.commands.console import markdown, progress, table
+from pipeline.compose import read_recipe
 from pipeline.config import home
 from pipeline.errors import ConfigError, StageError, nearest
 from pipeline.evaluation.metrics import FLAT
@@ -18,6 +21,9 @@ from pipeline.operations.workspace import child_environment
 
 CHOSEN = ("recipe", "exchange", "market", "model", "as_of")
 METRICS = "reports/metrics.json"
+SHOWN = tuple(name for name in FLAT if name != "average_precision")
+WORKSPACE, DONE, CHANGED = "workspace", "done", "changed"
+MEASURED = (DONE,)
 Row = dict[str, Any]
 
 
@@ -30,13 +36,14 @@ def main(argv: Sequence[str]) -> int:
     made.add_argument("--md", action="store_true", help="print Markdown")
     made.add_argument("--json", action="store_true", help="print JSON")
     asked = parse(made, argv)
-    rows = list(_rows(_show(home())))
+    with progress("experiments"):
+        rows = [_with_own_model(row) for row in _rows(_show(home()))]
     if asked.sort:
         rows = _sorted(rows, asked.sort)
     if asked.json:
         print(json.dumps(rows))
         return 0
-    header = ["experiment", "state", *CHOSEN, "set", *FLAT]
+    header = ["experiment", "state", *CHOSEN, "set", *SHOWN]
     header = [name for name in header if any(row.get(name) not in (None, "") for row in rows)]
     cells = [[row.get(name) for name in header] for row in rows]
     print(markdown(header, cells) if asked.md else table(header, cells))
@@ -58,26 +65,50 @@ def _show(folder: Path) -> list[Any]:
 
 def _rows(shown: list[Any]) -> Iterator[Row]:
     for commit in shown:
-        yield _row(commit, "done")
+        yield _row(commit, _workspace_state() if commit["rev"] == WORKSPACE else DONE)
         for experiment in commit.get("experiments") or []:
-            state = (experiment.get("executor") or {}).get("state") or "done"
+            state = ((experiment.get("executor") or {}).get("state") or DONE).lower()
             for revision in experiment.get("revs") or []:
-                yield _row(revision, state)
+                yield _row(revision, DONE if state == "success" else state)
+
+
+def _workspace_state() -> str:
+    """``changed`` when params.yaml or the figures are not those of dvc.lock."""
+    folder = home()
+    lock = folder / "dvc.lock"
+    known = lock.read_text() if lock.is_file() else ""
+    files = [folder / FILE, folder / METRICS]
+    measured = all(file.is_file() and _md5(file) in known for file in files)
+    return DONE if measured else CHANGED
+
+
+def _md5(file: Path) -> str:
+    return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def _row(revision: Any, state: str) -> Row:
     data = revision.get("data") or {}
     error = (revision.get("error") or {}).get("msg")
     chosen = _values(data.get("params"), "params.yaml")
-    metrics = _values(data.get("metrics"), METRICS)
+    measured = not error and state in MEASURED
+    metrics = _values(data.get("metrics"), METRICS) if measured else {}
     deeper = chosen.get("set") or {}
     return {
         "experiment": revision.get("name") or _short(revision["rev"]),
-        "state": "failed" if error else state.lower(),
+        "state": "failed" if error else state,
         **{name: _text(chosen.get(name)) for name in CHOSEN},
         "set": " ".join(_flat(deeper)),
         **{name: metrics.get(name) for name in FLAT},
     }
+
+
+def _with_own_model(row: Row) -> Row:
+    """Name the model that ``model: recipe`` stands for, as conf/ says today."""
+    path = checkout() / "conf" / "recipe" / f"{row['recipe']}.yaml"
+    if row["model"] != RECIPE or not path.is_file():
+        return row
+    heads = read_recipe(str(row["recipe"]), checkout() / "conf").heads.values()
+    return row | {"model": ",".join(dict.fromkeys(head.model for head in heads))}
 
 
 def _values(files: Any, path: str) -> Row:
@@ -86,7 +117,7 @@ def _values(files: Any, path: str) -> Row:
 
 
 def _short(revision: str) -> str:
-    return revision if revision == "workspace" else revision[:7]
+    return revision if revision == WORKSPACE else revision[:7]
 
 
 def _text(value: Any) -> str | None:

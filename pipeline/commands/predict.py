@@ -9,12 +9,14 @@ import pandas as pd
 
 from pipeline import log
 from pipeline.commands.arguments import checkout, parse, parser, with_words
+from pipeline.commands.console import progress
 from pipeline.config import home
 from pipeline.live.signals import Signal
 from pipeline.operations.serve import predict
 from pipeline.operations.target import resolve
 from registry.versions import Registry
 
+STALE_HOURS = 48
 EXAMPLES = (
     "vintage predict recipe=demo",
     "vintage predict recipe=upbit_hourly exchange=replay market=KRW-SOL --json",
@@ -27,14 +29,18 @@ def main(argv: Sequence[str]) -> int:
     made.add_argument("--json", action="store_true", help="print one JSON object")
     asked = parse(with_words(made), argv)
     now = pd.Timestamp.now(tz="UTC")
-    target = resolve(asked.words, checkout() / "conf", home(), now)
-    signal = predict(target, Registry(home() / "models" / "registry"))
-    log.event("signal", **signal.to_dict())
-    print(json.dumps(signal.to_dict()) if asked.json else _story(signal))
+    with progress("predict") as show:
+        target = resolve(asked.words, checkout() / "conf", home(), now)
+        show(str(target.slot))
+        signal = predict(target, Registry(home() / "models" / "registry"))
+    age = (now - pd.Timestamp(signal.known_at)) / pd.Timedelta(hours=1)
+    facts = {**signal.to_dict(), "age_hours": round(age, 2)}
+    log.event("signal", **facts)
+    print(json.dumps(facts) if asked.json else _story(signal, age))
     return 0
 
 
-def _story(signal: Signal) -> str:
+def _story(signal: Signal, age: float) -> str:
     lines = [
         f"{signal.market}  {signal.action}   (candle {signal.candle[:16].replace('T', ' ')} UTC, "
         f"{signal.slot} {signal.version})",
@@ -46,6 +52,14 @@ def _story(signal: Signal) -> str:
         f"  sell  {signal.sell_probability:6.1%}   emergency  {signal.emergency_score:.3f}  "
         "(sell times confidence)",
     ]
+    if signal.action == "HOLD" and signal.strength > signal.hold_probability:
+        needed = f"{signal.action_threshold:.0%}"
+        lines += ["", f"  HOLD: no side is above the {needed} that it takes to act."]
+    if age > STALE_HOURS:
+        lines += ["", f"  Old: this candle closed {age / 24:.0f} days ago."]
+    if signal.is_in_sample:
+        until = signal.trained_until[:16].replace("T", " ")
+        lines += ["", f"  In sample: {signal.version} knows candles up to {until} UTC."]
     if signal.mode == "observe":
         lines += ["", "  Observed only: this version has not shown skill over its baselines."]
     return "\n".join(lines)

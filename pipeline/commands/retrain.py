@@ -31,7 +31,11 @@ def main(argv: Sequence[str]) -> int:
         target = resolve(asked.words, checkout() / "conf", home(), now)
         outcome = retrain(target, Places(home(), checkout()), now, show)
     print(json.dumps(_facts(outcome)) if asked.json else _story(outcome))
-    return GateError.exit_code if outcome.verdict.outcome == REFUSED else 0
+    return GateError.exit_code if _refused(outcome) else 0
+
+
+def _refused(outcome: Outcome) -> bool:
+    return outcome.verdict.outcome == REFUSED and outcome.before != outcome.version
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:
@@ -78,7 +82,9 @@ def _story(outcome: Outcome) -> str:
 def _headline(outcome: Outcome) -> str:
     if outcome.before == outcome.version:
         return "nothing changed; it is the champion already"
-    if outcome.verdict.outcome == REFUSED:
+    if outcome.pointer and outcome.pointer.version != outcome.version and not _refused(outcome):
+        return f"nothing new; it was in service before, and {outcome.before} stays champion"
+    if _refused(outcome):
         return f"refused; {outcome.before or 'no version'} stays champion"
     mode = "in service" if outcome.verdict.outcome == "promote" else "in service to be observed"
     return f"{mode}{f', after {outcome.before}' if outcome.before else ''}"

@@ -24,10 +24,11 @@ from registry.slots import Slot
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How a version is served: ``observe`` or ``trade``, and from which probability it acts."""
+    """How a version is served: mode, probability from which it acts, its own as_of."""
 
     mode: str
     action_threshold: float
+    trained_until: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ class Predictor:
             known_at=(opened + duration(self.bundle.timeframe)).isoformat(),
             **read_probabilities(by_class, self.serving.action_threshold),
             version=self.version,
+            action_threshold=self.serving.action_threshold,
+            trained_until=self.serving.trained_until,
             mode=self.serving.mode,
         )
 

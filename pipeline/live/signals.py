@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 BUY, HOLD, SELL = "BUY", "HOLD", "SELL"
 CLASSES = ("sell", "hold", "buy")
@@ -17,7 +18,8 @@ class Signal:
     """Probabilities at one candle and what follows from them.
 
     ``confidence`` is the top minus the second probability; ``strength`` is the larger of buy
-    and sell; ``emergency_score`` is sell times confidence.
+    and sell; ``emergency_score`` is sell times confidence; ``trained_until`` is the version's
+    as_of.
     """
 
     slot: str
@@ -31,12 +33,19 @@ class Signal:
     strength: float
     emergency_score: float
     action: str
+    action_threshold: float
     version: str
+    trained_until: str
     mode: str
+
+    @property
+    def is_in_sample(self) -> bool:
+        """Whether the version may have been trained on what followed this candle."""
+        return pd.Timestamp(self.known_at) < pd.Timestamp(self.trained_until)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self)
+        return {**asdict(self), "in_sample": self.is_in_sample}
 
 
 def read_probabilities(probability: Mapping[str, float], threshold: float) -> dict[str, Any]:

@@ -95,6 +95,24 @@ class CandleStore:
         rows = sum(_count(path) for path in paths)
         return Span(_load(paths[0]).index[0], _load(paths[-1]).index[-1], rows)
 
+    def missing_months(self, series: Series) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+        """First and last moment of each month between stored ones that has no file."""
+        stored = [pd.Period(path.stem, freq="M") for path in self._months(series)]
+        if not stored:
+            return []
+        every = pd.period_range(stored[0], stored[-1], freq="M")
+        return [
+            (month.start_time.tz_localize("UTC"), (month + 1).start_time.tz_localize("UTC"))
+            for month in every.difference(pd.PeriodIndex(stored, freq="M"))
+        ]
+
+    def forget(self, series: Series) -> None:
+        """Delete every candle of a series; its source can give them again."""
+        folder = self._folder(series)
+        with FileLock(folder / ".lock"):
+            for path in self._months(series):
+                path.unlink()
+
     def append(self, series: Series, candles: pd.DataFrame) -> int:
         """Add candles, earlier or later than what is stored, and count the new ones.
 
@@ -173,8 +191,8 @@ def _unseen(known: pd.DataFrame, part: pd.DataFrame, series: Series) -> pd.DataF
             where=f"{series}, {again[row].isoformat()}, column {part.columns[column]}",
             found=repr(float(new[row, column])),
             expected=f"{float(old[row, column])!r} as stored",
-            fix="find out which is right; to take the source's, delete that month's file and "
-            "sync again",
+            fix="find out which is right; to take the source's, vintage data forget "
+            f"{series}, then sync",
         )
     return part.loc[part.index.difference(known.index)]
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.errors import DataError
 from pipeline.market.candles import duration
-from pipeline.market.exchanges.base import Exchange, Market
+from pipeline.market.exchanges.base import Exchange, Instrument
 from pipeline.market.store import CandleStore, Series, Span
 from pipeline.market.validation import check_times
 
@@ -29,15 +29,16 @@ class SyncReport:
 def sync(  # noqa: PLR0913, PLR0917 - the three that name a series, and the two that name a span
     store: CandleStore,
     exchange: Exchange,
-    market: Market,
+    market: Instrument,
     timeframe: str,
     start: pd.Timestamp,
     end: pd.Timestamp,
 ) -> SyncReport:
-    """Fetch what is missing before and after the stored candles, as far as [start, end) reaches.
+    """Fetch what is missing around the stored candles, as far as [start, end) reaches.
 
     What is fetched overlaps what is stored by three candles: an answer that stops short makes no
-    hole, and a source that changed its mind is noticed.
+    hole, and a source that changed its mind is noticed. A month between stored ones whose file
+    is gone is fetched anew.
 
     Raises
     ------
@@ -49,7 +50,8 @@ def sync(  # noqa: PLR0913, PLR0917 - the three that name a series, and the two 
     step = duration(timeframe)
     start, end = start.ceil(step), end.floor(step)
     asked, came = 0, []
-    for since, stop in _pieces(store.span(series), step, start, end):
+    pieces = _pieces(store.span(series), step, start, end)
+    for since, stop in pieces + _lost(store, series, start, end):
         candles = exchange.fetch(market, timeframe, since, stop)
         asked += int((stop - since) / step)
         if len(candles):
@@ -73,6 +75,13 @@ def _pieces(
     head = (start, min(span.first + reach, span.last) + step)
     tail = (max(span.first, span.last - reach), end)
     return [head] * (start < span.first) + [tail] * (end > span.last + step)
+
+
+def _lost(
+    store: CandleStore, series: Series, start: pd.Timestamp, end: pd.Timestamp
+) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    months = [(max(first, start), min(stop, end)) for first, stop in store.missing_months(series)]
+    return [(first, stop) for first, stop in months if first < stop]
 
 
 def _joined(pieces: list[pd.DataFrame]) -> pd.DataFrame:

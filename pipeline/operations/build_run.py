@@ -21,7 +21,9 @@ from pipeline.runner import FAILURE
 
 RUNNING = "Running stage '"
 PATIENCE_SECONDS = 5
-DVC_LOCK = Path(".dvc/tmp/rwlock")
+BUSY = Path(".dvc/tmp/rwlock")
+DVC_LOCK = Path("dvc.lock")
+DAMAGED = "dvc.lock' validation failed"  # what a kill in the middle of writing it leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,29 @@ def reproduce(
     """
     _free(workspace)
     workspace.path(FAILURE).unlink(missing_ok=True)
+    lines: list[str] = []
+    code, ran = _run(workspace, home, progress, force, lines)
+    if code != 0 and any(DAMAGED in line for line in lines):
+        workspace.path(DVC_LOCK).unlink(missing_ok=True)
+        lines.clear()
+        code, ran = _run(workspace, home, progress, force, lines)
+    if code != 0:
+        raise _failure(workspace, lines)
+    return BuildReport(tuple(ran))
+
+
+def _run(
+    workspace: Workspace,
+    home: Path,
+    progress: Callable[[str], None],
+    force: bool,
+    lines: list[str],
+) -> tuple[int, list[str]]:
     command = [sys.executable, "-m", "dvc", "repro", *(["--force"] if force else [])]
-    environment = child_environment(home, Path(sys.executable))
     with subprocess.Popen(
         command,
         cwd=workspace.folder,
-        env=environment,
+        env=child_environment(home, Path(sys.executable)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -61,19 +80,16 @@ def reproduce(
     ) as process:
         try:
             assert process.stdout is not None
-            lines: list[str] = []
             ran = list(_stages(process.stdout, lines, progress))
         except BaseException:
             _stop(process)
             raise
-    if process.returncode != 0:
-        raise _failure(workspace, lines)
-    return BuildReport(tuple(ran))
+    return process.returncode, ran
 
 
 def _free(workspace: Workspace) -> None:
     """Drop the lock that a killed dvc left; the caller holds the slot's own lock."""
-    lock = workspace.path(DVC_LOCK)
+    lock = workspace.path(BUSY)
     if not lock.is_file():
         return
     owners = {int(found) for found in re.findall(r'"pid": (\d+)', lock.read_text())}
@@ -118,5 +134,6 @@ def _failure(workspace: Workspace, lines: list[str]) -> VintageError:
     if path.is_file():
         told = json.loads(path.read_text())
         return told_by_stage(told["message"], told["exit_code"])
-    last = " | ".join(line for line in lines if line)[-600:]
-    return StageError("dvc repro failed", where=str(workspace.folder), found=last)
+    errors = [line for line in lines if line.lower().startswith("error")]
+    found = errors[0] if errors else " ".join(lines[-3:])
+    return StageError("dvc repro failed", where=str(workspace.folder), found=found)

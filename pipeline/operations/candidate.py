@@ -11,11 +11,13 @@ import pandas as pd
 
 from pipeline.build import TARGET
 from pipeline.config import Node, read_yaml
+from pipeline.errors import StageError
 from pipeline.evaluation.comparison import OutOfFold
 from pipeline.frames import encode_frame, read_frame
 from pipeline.models.bundle import FILE
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, TOLD
+from pipeline.stage_configs import RUN, RunFacts
 from pipeline.stages import paths
 from registry.card import Card
 from registry.files import sha256
@@ -36,14 +38,26 @@ class Candidate:
     out_of_fold: dict[str, OutOfFold]
 
 
-def collect(workspace: Workspace, slot: Slot, recipe: Node) -> Candidate:
+def collect(workspace: Workspace, slot: Slot, run: RunFacts) -> Candidate:
     """Read a workspace after ``dvc repro``; equal runs give equal files.
 
     Parameters
     ----------
-    recipe
-        Recipe, exchange and as_of as chosen, for the card.
+    run
+        What was asked for.
+
+    Raises
+    ------
+    StageError
+        When the workspace was built for something else.
     """
+    built_for = RunFacts.parse(read_yaml(workspace.path(RUN)), str(RUN))
+    if built_for != run:
+        raise StageError(
+            "the workspace was built for other choices than those asked for",
+            where=str(workspace.folder),
+            fix="repeat; nothing was registered",
+        )
     bundle = _read_folder(workspace, paths.BUNDLE)
     told = json.loads(bundle[FILE])["heads"]
     frames = {head: _joined(workspace, head) for head in told}
@@ -51,7 +65,7 @@ def collect(workspace: Workspace, slot: Slot, recipe: Node) -> Candidate:
     details = _json(workspace, paths.HEADS)
     metrics = _json(workspace, paths.METRICS)
     quality = _json(workspace, paths.QUALITY)
-    card = _card(workspace, slot, recipe, told)
+    card = _card(workspace, slot, run, told)
     return Candidate(
         files={**bundle, **predictions, CARD: card.to_bytes()},
         metrics=metrics,
@@ -90,7 +104,7 @@ def _json(workspace: Workspace, path: Path) -> Any:
     return json.loads(workspace.path(path).read_text())
 
 
-def _card(workspace: Workspace, slot: Slot, recipe: Node, told: Node) -> Card:
+def _card(workspace: Workspace, slot: Slot, run: RunFacts, told: Node) -> Card:
     stages = {name: read_yaml(workspace.path(TOLD / f"{name}.yaml")) for name in STAGES}
     manifest = _json(workspace, paths.RAW_MANIFEST)
     details = _json(workspace, paths.HEADS)
@@ -99,18 +113,19 @@ def _card(workspace: Workspace, slot: Slot, recipe: Node, told: Node) -> Card:
         libraries |= stage["libraries"]
     return Card(
         slot=str(slot),
-        recipe=recipe["recipe"],
-        exchange=recipe["exchange"],
+        recipe=run.recipe,
+        exchange=run.exchange,
         feed=manifest["feed"],
         market=slot.market,
         timeframe=manifest["timeframe"],
-        as_of=recipe["as_of"],
+        as_of=run.as_of,
         data={key: manifest[key] for key in ("first", "last", "rows", "sha256")},
         heads={head: _head_card(told[head], details[head]) for head in told},
         metrics=_json(workspace, paths.METRICS),
         heads_metrics={head: detail["scores"] for head, detail in details.items()},
         quality=_json(workspace, paths.QUALITY),
-        config={name: stage["config"] for name, stage in stages.items()},
+        config={name: stage["config"] for name, stage in stages.items()}
+        | {"signal": {"action_threshold": run.action_threshold}},
         code={name: stage["code"] for name, stage in stages.items()},
         libraries=dict(sorted(libraries.items())),
         reproducible=stages["train"]["config"]["device"] == "cpu",
@@ -130,7 +145,7 @@ def _head_card(told: Node, detail: Node) -> Node:
         "classes": told["classes"],
         "rows": rows,
         "class_shares": {
-            name: round(count / rows, 6)
+            name: count / rows
             for name, count in zip(told["classes"], detail["class_rows"], strict=True)
         },
     }

@@ -14,15 +14,16 @@ from filelock import FileLock, Timeout
 from pipeline import log
 from pipeline.errors import RetryLater
 from pipeline.evaluation.comparison import compare
+from pipeline.market.candles import moment
 from pipeline.operations import candidate as candidates
 from pipeline.operations.build_run import reproduce
 from pipeline.operations.candidate import Candidate
 from pipeline.operations.target import Target
-from pipeline.operations.workspace import prepare
+from pipeline.operations.workspace import lock_path, prepare
 from registry.errors import RegistryError
 from registry.gate import ChampionEvidence, Evidence, Verdict, judge
 from registry.history import Mode, Pointer
-from registry.pointers import champion, move
+from registry.pointers import champion, history, move
 from registry.versions import Registry
 
 REFUSED = "refuse"
@@ -67,14 +68,14 @@ def retrain(
     VintageError
         When a stage fails; the champion stays.
     """
-    workspace = prepare(places.home, places.checkout, target.slot, target.choices)
-    lock = FileLock(workspace.path(Path(".retrain.lock")))
+    path = lock_path(places.home, target.slot)
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with lock.acquire(timeout=0):
+        with FileLock(path).acquire(timeout=0):
+            workspace = prepare(places.home, places.checkout, target.slot, target.choices)
             log.event("retrain_started", slot=str(target.slot), as_of=target.plan.run.as_of)
             ran = reproduce(workspace, places.home, progress).ran
-            chosen = target.plan.run.model_dump(mode="json")
-            built = candidates.collect(workspace, target.slot, chosen)
+            built = candidates.collect(workspace, target.slot, target.plan.run)
             outcome = _decide(target, places, built, now, ran)
     except Timeout:
         raise RetryLater(
@@ -94,11 +95,20 @@ def _decide(
     added = registry.add(target.slot, built.files, registered_at=at)
     verdict = judge(_evidence(built, registry, target, before), target.plan.run.gate)
     pointer = before
-    again = before is not None and before.version == added.version
-    if not again:
+    if not _served_before(registry, target, added.version):
         registry.note(target.slot, added.version, "judged", at, **verdict.model_dump(mode="json"))
         if verdict.outcome != REFUSED:
-            pointer = _promote(target, registry, added.version, verdict, at)
+            mode: Mode = "trade" if verdict.outcome == "promote" else "observe"
+            pointer = move(
+                registry.root,
+                target.slot,
+                added.version,
+                mode=mode,
+                reason=verdict.sentence,
+                who="retrain",
+                at=at,
+                expected_generation=before.generation if before else 0,
+            )
     return Outcome(
         target=target,
         ran=ran,
@@ -111,31 +121,22 @@ def _decide(
     )
 
 
-def _promote(
-    target: Target, registry: Registry, version: str, verdict: Verdict, at: str
-) -> Pointer:
-    mode: Mode = "trade" if verdict.outcome == "promote" else "observe"
-    return move(
-        registry.root,
-        target.slot,
-        version,
-        mode=mode,
-        reason=verdict.sentence,
-        who="retrain",
-        at=at,
-    )
+def _served_before(registry: Registry, target: Target, version: str) -> bool:
+    """Whether this version was champion once; a rollback from it is not undone by a rerun."""
+    moves = history(registry.root, target.slot)
+    return any(made.done and made.to == version for made in moves)
 
 
 def _evidence(
     built: Candidate, registry: Registry, target: Target, before: Pointer | None
 ) -> Evidence:
     scores = built.scores.values()
+    weakest = min(scores, key=lambda head: head["brier_skill_low"])
     return Evidence(
-        quality_ok=True,
         finite=all(math.isfinite(value) for head in scores for value in head.values()),
         effective_rows=min(head["effective_rows"] for head in scores),
-        brier_skill=min(head["brier_skill"] for head in scores),
-        brier_skill_low=min(head["brier_skill_low"] for head in scores),
+        brier_skill=weakest["brier_skill"],
+        brier_skill_low=weakest["brier_skill_low"],
         classes=max(len(head.classes) for head in built.out_of_fold.values()),
         balanced_accuracy=built.metrics["balanced_accuracy"],
         champion=_against(built, registry, target, before) if before else None,
@@ -144,35 +145,24 @@ def _evidence(
 
 def _against(
     built: Candidate, registry: Registry, target: Target, before: Pointer
-) -> ChampionEvidence:
+) -> ChampionEvidence | None:
+    """Nothing when the champion is damaged: what cannot be served protects nobody."""
     try:
         incumbent = registry.open(target.slot, before.version)
     except RegistryError as error:
-        told = f"the champion is damaged: {error}"
-        return _champion_evidence(before, False, told, 0, 0.0)
-    feed = incumbent.card()["feed"]
-    if feed != target.plan.run.feed:
-        return _champion_evidence(before, False, f"the champion saw another feed, {feed}", 0, 0.0)
-    difference = compare(built.out_of_fold, candidates.out_of_fold_of(incumbent))
-    return _champion_evidence(
-        before,
-        difference.comparable,
-        difference.why_not,
-        difference.common_rows,
-        difference.log_loss_difference,
-    )
-
-
-def _champion_evidence(
-    before: Pointer, comparable: bool, why_not: str, rows: int, difference: float
-) -> ChampionEvidence:
+        log.event("champion_damaged", slot=str(target.slot), version=before.version, why=str(error))
+        return None
+    card, run = incumbent.card(), target.plan.run
+    found = compare(built.out_of_fold, candidates.out_of_fold_of(incumbent))
+    same_feed = card["feed"] == run.feed
     return ChampionEvidence(
         version=before.version,
         mode=before.mode,
-        comparable=comparable,
-        why_not=why_not,
-        common_rows=rows,
-        log_loss_difference=difference,
+        comparable=found.comparable and same_feed,
+        why_not=found.why_not if same_feed else f"the champion saw another feed, {card['feed']}",
+        common_rows=found.common_rows,
+        log_loss_difference=found.log_loss_difference,
+        is_newer=moment(card["as_of"]) > moment(run.as_of),
     )
 
 

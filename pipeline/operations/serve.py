@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pipeline.errors import DataError
+from pipeline.config import Node
+from pipeline.errors import ConfigError, DataError
 from pipeline.live.predictor import Predictor, Serving
 from pipeline.live.signals import Signal
 from pipeline.market.candles import duration, moment
@@ -31,9 +32,24 @@ def predict(target: Target, registry: Registry) -> Signal:
             f"there is no champion yet ({target.slot}). To do: vintage retrain {_words(target)}."
         )
     verified = registry.open(target.slot, pointer.version)
-    serving = Serving(pointer.mode, target.plan.run.action_threshold)
+    card = verified.card()
+    _require_same(card, target)
+    serving = Serving(pointer.mode, card["config"]["signal"]["action_threshold"], card["as_of"])
     predictor = Predictor.load(target.slot, verified, serving, target.plan.plugins)
     return predictor.predict(_candles(target, predictor.memory))
+
+
+def _require_same(card: Node, target: Target) -> None:
+    run = target.plan.run
+    for name, asked in (("feed", run.feed), ("timeframe", run.timeframe)):
+        if card[name] != asked:
+            raise ConfigError(
+                f"the champion was trained on another {name}",
+                where=str(target.slot),
+                found=asked,
+                expected=card[name],
+                fix="give the words that it was trained with, or retrain with these",
+            )
 
 
 def _candles(target: Target, memory: int) -> pd.DataFrame:
@@ -43,7 +59,7 @@ def _candles(target: Target, memory: int) -> pd.DataFrame:
     start = end - memory * step
     held = target.store.span(target.series)
     if target.exchange.reachable and (held is None or held.last + step < end):
-        sync(target.store, target.exchange, target.market, timeframe, start, end)
+        sync(target.store, target.exchange, target.market.instrument, timeframe, start, end)
     candles = target.store.read(target.series, start, end)
     if candles.empty or candles.index[-1] + step < end:
         found = candles.index[-1].isoformat() if len(candles) else "none"

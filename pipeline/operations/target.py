@@ -12,8 +12,8 @@ import pandas as pd
 from pipeline.build import build
 from pipeline.choices import LAST, Choices, choose
 from pipeline.compose import Composed, compose_run, parse_words, read_root
-from pipeline.errors import DataError
-from pipeline.market.candles import duration
+from pipeline.errors import ConfigError, DataError
+from pipeline.market.candles import duration, moment
 from pipeline.market.exchanges.base import Exchange, Market
 from pipeline.market.store import CandleStore, Series
 from pipeline.stage_configs import Plan, plan_run
@@ -51,6 +51,10 @@ def resolve(words: Sequence[str], conf: Path, home: Path, now: pd.Timestamp) -> 
     """
     chosen = choose(read_root(conf).choices, parse_words(words))
     newest = chosen.as_of == LAST
+    if not newest and moment(chosen.as_of) > now:
+        raise ConfigError(
+            "as_of lies in the future", found=chosen.as_of, expected=f"{now.isoformat()} or before"
+        )
     explicit = chosen.model_copy(update={"as_of": UNKNOWN_YET}) if newest else chosen
     composed = compose_run(explicit, conf)
     target = _target(explicit, composed, home)
@@ -65,7 +69,7 @@ def resolve(words: Sequence[str], conf: Path, home: Path, now: pd.Timestamp) -> 
 def newest_candle(target: Target, now: pd.Timestamp) -> pd.Timestamp | None:
     """Open time of the newest final candle: the exchange's, else the store's."""
     if target.exchange.reachable:
-        return target.exchange.newest(target.market, target.plan.run.timeframe, now)
+        return target.exchange.newest(target.market.instrument, target.plan.run.timeframe, now)
     held = target.store.span(target.series)
     return held.last if held else None
 

@@ -7,7 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.choices import FILE, Choices, write_choices
+from pipeline.choices import FILE, Choices
+from pipeline.config import to_yaml
 from pipeline.errors import ConfigError, RetryLater
 from registry.files import write_atomic
 from registry.slots import Slot
@@ -20,7 +21,8 @@ DVC_CONFIG = """[core]
 [cache]
     dir = {cache}
 """
-LINKED = ("conf", "pipeline", "registry", "dvc.yaml", "requirements.lock")
+FOLDER = Path("build/workspaces")
+LINKED = ("conf", "pipeline", "plugins", "registry", "dvc.yaml", "requirements.lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +42,20 @@ def prepare(home: Path, checkout: Path, slot: Slot, choices: Choices) -> Workspa
     An unchanged params.yaml is left alone, so that DVC sees nothing to do.
     """
     _require_space(home)
-    folder = home / "build" / "workspaces" / str(slot)
+    folder = home / FOLDER / str(slot)
     folder.mkdir(parents=True, exist_ok=True)
     for name in LINKED:
         _link(folder / name, checkout / name)
     config = DVC_CONFIG.format(cache=home / ".dvc" / "cache")
     _write_if_changed(folder / ".dvc" / "config", config.encode())
     _write_if_changed(folder / ".dvcignore", (checkout / ".dvcignore").read_bytes())
-    write_choices(folder / FILE, choices)
+    _write_if_changed(folder / FILE, to_yaml(choices.model_dump()).encode())
     return Workspace(folder)
+
+
+def lock_path(home: Path, slot: Slot) -> Path:
+    """File to lock before a slot's workspace is touched."""
+    return home / FOLDER / f"{slot}.lock"
 
 
 def child_environment(home: Path, python: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pipeline.config import Node, Record, home
 from pipeline.errors import DataError
 from pipeline.frames import key_by_market, write_frame
 from pipeline.market.candles import duration, moment
-from pipeline.market.exchanges.base import Exchange, Market
+from pipeline.market.exchanges.base import Exchange, Instrument
 from pipeline.market.store import CandleStore, Series
 from pipeline.market.sync import sync
 from pipeline.runner import Context, Facts
@@ -25,7 +25,7 @@ class Config(Record):
 
     as_of: str
     exchange: Node
-    market: Market
+    market: Instrument
     timeframe: str
     history_days: Annotated[float, Field(gt=0, le=36500)]
     memory: Annotated[int, Field(ge=0, description="candles before the history")]
@@ -62,7 +62,9 @@ def span(config: Config) -> tuple[pd.Timestamp, pd.Timestamp]:
 def _lacks(store: CandleStore, series: Series, start: pd.Timestamp, end: pd.Timestamp) -> bool:
     held = store.span(series)
     step = duration(series.timeframe)
-    return held is None or held.first > start or held.last + step < end
+    if held is None or held.first > start or held.last + step < end:
+        return True
+    return any(first < end and start < stop for first, stop in store.missing_months(series))
 
 
 def _save(config: Config, feed: str, candles: pd.DataFrame) -> Facts:

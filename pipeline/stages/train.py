@@ -10,6 +10,7 @@ from pipeline.config import Node, Record
 from pipeline.frames import read_frame, write_frame
 from pipeline.models.base import Model
 from pipeline.models.bundle import HeadDeclaration, pack
+from pipeline.models.windows import with_whole_windows
 from pipeline.runner import Context, Facts
 from pipeline.splits.fold import Split
 from pipeline.stages import paths
@@ -33,6 +34,7 @@ class Config(Record):
     heads: dict[str, Head]
     split: Node
     timeframe: str
+    lookback: Annotated[int, Field(ge=1, description="unbroken candles that a row ends")]
     seed: Annotated[int, Field(ge=0)]
     device: Literal["cpu"]
 
@@ -58,7 +60,8 @@ def _train(config: Config, context: Context, name: str) -> TrainedHead:
     model: Model = context.build(head.model, f"model of {name}")
     split: Split = context.build(config.split, "split")
     table = read_frame(paths.FEATURES / f"{head.feature_set}.parquet")
-    samples = labelled_samples(table, read_frame(paths.LABELS / f"{name}.parquet"), head.classes)
+    labelled = labelled_samples(table, read_frame(paths.LABELS / f"{name}.parquet"), head.classes)
+    samples = with_whole_windows(labelled, config.lookback)
     return train_head(samples, model, split, config.seed)
 
 

@@ -29,6 +29,7 @@ from pipeline.splits.fold import Split, check_folds
 from pipeline.training import check_probabilities
 from tests.conftest import AS_OF
 from tests.spine import CONF, planned
+from tests.volume import volume
 
 HOUR = pd.Timedelta(hours=1)
 TIMEFRAME = "1h"
@@ -260,9 +261,13 @@ def samples(classes: int, present: tuple[int, ...] = ()) -> Samples:
 
 
 def model_of(name: str) -> Model:
-    node = read_yaml(CONF / "model" / f"{name}.yaml")
-    made: Model = built("model", name, **{key: SMALL[key] for key in SMALL if key in node})
+    made: Model = built("model", name, **small(read_yaml(CONF / "model" / f"{name}.yaml")))
     return made
+
+
+def small(node: Node) -> Node:
+    """The same model, cheap to fit; parts of it too."""
+    return {key: small(x) if isinstance(x, dict) else SMALL.get(key, x) for key, x in node.items()}
 
 
 def changed(table: FeatureTable, **fields: Any) -> FeatureTable:
@@ -390,7 +395,7 @@ def rows_of(
     gaps=st.lists(st.integers(1, 3), min_size=1, max_size=50),
     markets=st.integers(1, 2),
 )
-@settings(max_examples=15)
+@settings(max_examples=volume(15))
 def test_no_training_label_reaches_into_a_test(
     name: str, lengths: list[int], gaps: list[int], markets: int
 ) -> None:

@@ -15,7 +15,7 @@ BIN = Path(sys.executable).parent
 def run(folder: Path, *words: str, code: int = 0, **environment: str) -> str:
     """Run a command of this environment in `folder`; its output, both streams together."""
     done = subprocess.run(
-        [str(BIN / words[0]), *words[1:]],
+        [str(program) if (program := BIN / words[0]).exists() else words[0], *words[1:]],
         cwd=folder,
         env=child_env(folder, **environment),
         capture_output=True,

@@ -15,7 +15,8 @@ import pytest
 from tests.conftest import child_env, clone
 from tests.e2e.commands import BIN, run
 
-PASSING_FAULT, INTERRUPTED = 5, 130
+REFUSED, PASSING_FAULT, INTERRUPTED = 3, 5, 130
+WORKSPACE = Path("build/workspaces/demo/SIM-BTC")
 WORDS = ("retrain", "recipe=demo", "recipe.history_days=40", "model.n_estimators=5")
 
 
@@ -24,9 +25,11 @@ def test_what_was_in_service_stays(tmp_path: Path) -> None:
     folder = clone(tmp_path)
     run(folder, "vintage", *WORDS, "as_of=2025-12-20T00:00Z")
     killed = _start(folder, "as_of=2025-12-20T01:00Z")
-    _wait_for_stage(folder, "2025-12-20T01:00")
+    _wait_for_lock(folder)
     told = run(folder, "vintage", *WORDS, "as_of=2025-12-20T02:00Z", code=PASSING_FAULT)
     assert "another retrain of this slot is running" in told
+    assert "2025-12-20T02:00" not in (folder / WORKSPACE / "params.yaml").read_text()
+    _wait_for_stage(folder, "2025-12-20T01:00")
     for process in (killed.pid, *_children(folder)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
@@ -41,7 +44,14 @@ def test_what_was_in_service_stays(tmp_path: Path) -> None:
     assert _champion(folder) == "v0001"
     run(folder, "vintage", *WORDS, "as_of=2025-12-20T04:00Z")
     assert _champion(folder) == "v0002"
-    assert "Intact: 2 versions" in run(folder, "vintage", "registry", "verify")
+    told = run(folder, "vintage", "registry", "rollback", "demo/SIM-BTC")
+    assert "v0001 is champion" in told
+    told = run(folder, "vintage", *WORDS, "as_of=2025-12-20T04:00Z")
+    assert "nothing new" in told
+    assert _champion(folder) == "v0001", "a rerun must not undo a rollback"
+    told = run(folder, "vintage", *WORDS, "as_of=2025-12-19T00:00Z", code=REFUSED)
+    assert "knows later candles" in told
+    assert "Intact: 3 versions" in run(folder, "vintage", "registry", "verify")
 
 
 def _start(folder: Path, as_of: str) -> subprocess.Popen[bytes]:
@@ -56,8 +66,16 @@ def _start(folder: Path, as_of: str) -> subprocess.Popen[bytes]:
         )
 
 
+def _wait_for_lock(folder: Path) -> None:
+    params = folder / WORKSPACE / "params.yaml"
+    deadline = time.monotonic() + 60
+    while "2025-12-20T01:00" not in params.read_text():
+        assert time.monotonic() < deadline, (folder / "started.log").read_text()
+        time.sleep(0.02)
+
+
 def _wait_for_stage(folder: Path, as_of: str) -> None:
-    told = folder / "build/workspaces/demo/SIM-BTC/build/config/download.yaml"
+    told = folder / WORKSPACE / "build/config/download.yaml"
     deadline = time.monotonic() + 60
     while not (told.is_file() and as_of in told.read_text()):
         assert time.monotonic() < deadline, (folder / "started.log").read_text()

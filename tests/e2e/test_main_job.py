@@ -66,10 +66,12 @@ def _experiments(folder: Path, real_data: Path) -> None:
     here = _metrics(folder)
     git(folder, "checkout", "-q", ".")
     run(folder, "dvc", "exp", "run", "--temp", *words, "-Smodel=majority", "-n", "in-temp")
+    run(folder, "dvc", "exp", "run", "--temp", "-Smarket=SIM-ETH", "-n", "elsewhere")
+    assert (folder / "data/store/simulated/SIM-ETH/1h").is_dir(), "the store is the checkout's own"
     assert git(folder, "status", "--porcelain") == ""
     run(folder, "dvc", "exp", "run", "--queue", *words, "-Smodel=majority,lightgbm")
     run(folder, "dvc", "queue", "start", "-j", "2")
-    rows = _wait_for(folder, experiments=5)
+    rows = _wait_for(folder, experiments=6)
     real = [row for row in rows if row["exchange"] == "replay"]
     assert {row["model"] for row in real} == {"majority", "lightgbm"}
     assert len({(row["rows"], row["majority_accuracy"]) for row in real}) == 1

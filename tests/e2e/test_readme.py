@@ -32,6 +32,6 @@ def test_commands_of_the_readme(tmp_path: Path, real_data: Path) -> None:
         run(folder, *words)
     slots = json.loads(run(folder, "vintage", "registry", "list", "--json"))
     assert {told["slot"] for told in slots} == {"demo/SIM-BTC", "upbit_hourly@replay/KRW-SOL"}
-    run(folder, "vintage", "retrain", "recipe=demo", "as_of=2025-12-01T00:00Z", "model=majority")
+    run(folder, "vintage", "retrain", "recipe=demo", "model=majority")
     told = run(folder, "vintage", "registry", "rollback", "demo/SIM-BTC")
     assert "v0001 is champion" in told

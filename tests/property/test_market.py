@@ -17,6 +17,7 @@ from pipeline.market.exchanges.simulated import Simulated
 from pipeline.market.store import CandleStore, Series
 from pipeline.market.sync import sync
 from pipeline.market.validation import Validation
+from tests.volume import volume
 
 START = pd.Timestamp("2023-01-01T00:00Z")
 HOURS = 24 * 100
@@ -33,7 +34,7 @@ MARKET = Market(
 SERIES = Series("simulated", "SIM-P", "1h")
 WHOLE = Simulated().fetch(MARKET, "1h", START, START + pd.Timedelta(hours=HOURS))
 MINUTES = st.integers(0, HOURS * 60)
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=volume(25), deadline=None)
 
 
 def at(minutes: int) -> pd.Timestamp:

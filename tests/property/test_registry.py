@@ -16,6 +16,7 @@ from registry.history import Mode
 from registry.manifest import Manifest
 from registry.slots import Slot
 from registry.versions import Added, Registry
+from tests.volume import volume
 
 AT = "2025-12-20T03:00:00+00:00"
 SLOT = Slot.parse("upbit_hourly/KRW-SOL")
@@ -25,7 +26,7 @@ NAMES = st.from_regex(r"[a-z]{1,3}(/[a-z]{1,2}){0,2}", fullmatch=True)
 MODES: st.SearchStrategy[Mode] = st.sampled_from(["observe", "trade"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=volume(300), deadline=None)
 @given(text=HOSTILE | st.text(max_size=20))
 def test_a_slot_is_refused_or_stays_two_folders_below_the_root(text: str) -> None:
     root = Path("/registry/root")
@@ -39,7 +40,7 @@ def test_a_slot_is_refused_or_stays_two_folders_below_the_root(text: str) -> Non
     assert not any(part.startswith(".") for part in Path(text).parts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=volume(60), deadline=None)
 @given(files=st.dictionaries(HOSTILE | NAMES, st.binary(max_size=20), max_size=3))
 def test_files_are_refused_or_stay_in_their_version(files: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +57,7 @@ def test_files_are_refused_or_stay_in_their_version(files: dict[str, bytes]) -> 
         assert written == inside | {place / "v0001.events.jsonl", place / ".lock"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=volume(60), deadline=None)
 @given(files=st.dictionaries(NAMES, st.binary(max_size=20), min_size=1, max_size=3))
 def test_a_manifest_reads_back_and_its_digest_tells_contents_apart(files: dict[str, bytes]) -> None:
     try:
@@ -147,4 +148,6 @@ class RegistryMachine(RuleBasedStateMachine):
 
 
 TestRegistryMachine = RegistryMachine.TestCase
-TestRegistryMachine.settings = settings(max_examples=12, stateful_step_count=15, deadline=None)
+TestRegistryMachine.settings = settings(
+    max_examples=volume(12), stateful_step_count=15, deadline=None
+)

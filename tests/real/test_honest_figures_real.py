@@ -24,6 +24,8 @@ from registry.slots import Slot
 from tests.conftest import AS_OF, CHECKOUT, child_env
 from tests.runs import made, run_stages
 
+LOOKBACK = 24
+
 pytestmark = pytest.mark.real
 HOUR = pd.Timedelta(hours=1)
 
@@ -47,7 +49,6 @@ def head_scores() -> dict[str, float]:
 def verdict(scores: dict[str, float]) -> str:
     """What the gate makes of these figures, with nothing to compare them with."""
     evidence = Evidence(
-        quality_ok=True,
         finite=True,
         effective_rows=scores["effective_rows"],
         brier_skill=scores["brier_skill"],
@@ -85,7 +86,7 @@ def test_nothing_after_as_of_or_inside_the_test_was_used(home: Path, real_data: 
     assert candles.index.get_level_values("time").max() == end - HOUR
     assert labels["ends_at"].max() == end
     predictions = read_frame(paths.PREDICTIONS / "direction.parquet")
-    features = read_frame(paths.FEATURES / "hourly46.parquet")
+    features = read_frame(paths.FEATURES / "hourly46.parquet").iloc[LOOKBACK - 1 :]
     for _, tested in predictions.groupby("fold"):
         opens = tested.index.get_level_values("time").min()
         trained = labels.loc[labels.index.isin(features.index) & (labels["ends_at"] <= opens)]
@@ -120,7 +121,10 @@ def test_a_live_signal_is_the_batch_at_that_candle(home: Path, real_data: Path) 
     }
     slot = Slot("upbit_hourly", "KRW-SOL", "replay")
     predictor = Predictor.load(
-        slot, VerifiedBundle("v0001", "digest", files), Serving("observe", 0.55), ()
+        slot,
+        VerifiedBundle("v0001", "digest", files),
+        Serving("observe", 0.55, AS_OF),
+        (),
     )
     candles = read_frame(paths.CLEAN).loc["KRW-SOL"]
     features = read_frame(paths.FEATURES / "hourly46.parquet")

@@ -186,7 +186,7 @@ EDITS = {
     "pipeline/labels/three_class.py": {"labels"},
     "pipeline/features/indicators/averages.py": {"features"},
     "pipeline/market/exchanges/simulated_path.py": {"download"},
-    "pipeline/splits/holdout.py": {"train"},
+    "pipeline/splits/walk_forward.py": {"train"},
     "pipeline/errors.py": {*STAGES},
     "pipeline/stages/__init__.py": {*STAGES},
     "registry/files.py": {*STAGES},

@@ -21,6 +21,7 @@ from pipeline.evaluation.metrics import FLAT
 from pipeline.runner import STAGES
 from tests.conftest import AS_OF, CHECKOUT
 from tests.spine import files_below, one_paragraph, own_conf, planned, put
+from tests.volume import volume
 
 Capture = pytest.CaptureFixture[str]
 
@@ -128,7 +129,7 @@ VALUES = st.text(max_size=20) | st.sampled_from(["null", "[1]", "{a: 1}", "1e400
 
 
 @given(key=st.sampled_from(KEYS) | st.text(max_size=10), value=VALUES)
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=volume(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_word_is_a_fault_in_vintage(home: Path, capsys: Capture, key: str, value: str) -> None:
     code = main(["compose", "recipe=demo", f"+{key}={value}"])
     if code == 2:
@@ -395,7 +396,9 @@ def test_a_fault_of_our_own_is_called_one(capsys: Capture, monkeypatch: pytest.M
     fail(monkeypatch, KeyError("x"))
     assert main(["compose"]) == 70
     told = capsys.readouterr().err
-    assert told == "error: a fault in Vintage itself: KeyError: 'x'. To do: repeat with -v.\n"
+    assert told.startswith("error: a fault in the code (")
+    assert told.endswith("KeyError: 'x'. To do: repeat with -v for the whole path.\n")
+    assert told.count("\n") == 1
 
 
 def test_an_interrupted_command_says_so(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,7 +130,7 @@ def test_a_hostile_name_is_an_unknown_name(home: Path, name: str) -> None:
 def test_recipe_and_market_mean_their_own(home: Path) -> None:
     run = composed()
     assert (run.choices.market, run.choices.exchange) == ("SIM-BTC", "simulated")
-    assert (run.choices.split, run.choices.gate) == ("holdout", "default")
+    assert (run.choices.split, run.choices.gate) == ("walk_forward", "default")
     assert run.groups["market"]["name"] == "SIM-BTC"
     assert run.groups["exchange"]["_target_"].endswith(".Simulated")
     assert run.heads["direction"]["model"]["_target_"].endswith(".LightGBM")

@@ -21,6 +21,7 @@ from pipeline.errors import (
     paragraph,
     told_by_stage,
 )
+from tests.volume import volume
 
 
 class Inner(Record):
@@ -177,7 +178,7 @@ TREES = st.dictionaries(
 
 
 @given(tree=TREES)
-@settings(max_examples=80)
+@settings(max_examples=volume(80))
 def test_what_is_written_is_read_back(tree: dict[str, Any], tmp_path_factory: Any) -> None:
     path = tmp_path_factory.mktemp("yaml") / "a.yaml"
     path.write_text(to_yaml(tree), encoding="utf-8")

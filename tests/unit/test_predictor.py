@@ -22,6 +22,8 @@ from registry.manifest import VerifiedBundle
 from registry.slots import Slot
 from tests.oracles.walks import random_walk
 
+UNTIL = "2025-12-20T00:00:00+00:00"
+
 MARKET = "SIM-BTC"
 SLOT = Slot("demo", MARKET)
 FEATURES: Node = {
@@ -82,7 +84,7 @@ def fitted() -> Fitted:
 
 @pytest.fixture(scope="module")
 def predictor(fitted: Fitted) -> Predictor:
-    return Predictor.load(SLOT, bundle(fitted), Serving("observe", 0.55), ())
+    return Predictor.load(SLOT, bundle(fitted), Serving("observe", 0.55, UNTIL), ())
 
 
 def batch(fitted: Fitted, candles: pd.DataFrame) -> np.ndarray:
@@ -129,7 +131,7 @@ def test_the_future_is_not_needed_and_not_seen(predictor: Predictor) -> None:
 def test_the_threshold_is_the_servings(predictor: Predictor) -> None:
     actions = {}
     for limit in (0.0, 1.0):
-        serving = dataclasses.replace(predictor, serving=Serving("trade", limit))
+        serving = dataclasses.replace(predictor, serving=Serving("trade", limit, UNTIL))
         actions[limit] = serving.predict(CANDLES).action
     assert actions[1.0] == "HOLD"
     assert actions[0.0] in {"BUY", "SELL"}
@@ -182,7 +184,9 @@ def test_features_that_are_not_the_models_are_refused(fitted: Fitted) -> None:
     declared = HeadDeclaration(
         features=turned, label=LABEL, model=TREES, classes=ThreeClass.classes
     )
-    other = Predictor.load(SLOT, bundle(fitted, direction=declared), Serving("trade", 0.5), ())
+    other = Predictor.load(
+        SLOT, bundle(fitted, direction=declared), Serving("trade", 0.5, UNTIL), ()
+    )
     with pytest.raises(DataError, match="close at position 0; expected: returns"):
         other.predict(CANDLES)
 
@@ -191,7 +195,7 @@ def test_a_version_without_a_trading_head_is_told(fitted: Fitted) -> None:
     declared = HeadDeclaration(
         features=FEATURES, label=LABEL, model=TREES, classes=("low", "middle", "high")
     )
-    other = Predictor.load(SLOT, bundle(fitted, risk=declared), Serving("trade", 0.5), ())
+    other = Predictor.load(SLOT, bundle(fitted, risk=declared), Serving("trade", 0.5, UNTIL), ())
     with pytest.raises(ConfigError, match=r"says sell, hold or buy.*Found: risk"):
         other.predict(CANDLES)
 

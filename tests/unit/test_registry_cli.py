@@ -59,12 +59,12 @@ def test_promote_says_what_happened_and_how_to_undo_it(
         "before.\nThere is no earlier champion to go back to.\n"
     )
     assert run(root, "promote", str(SOL), "v0001", "--mode", "trade") == 0
-    undo = f"To undo: python -m registry promote {SOL} v0001 --mode observe\n"
+    undo = f"To undo: vintage registry promote {SOL} v0001 --mode observe\n"
     assert told(capsys).endswith(f"before it was v0001 (observe).\n{undo}")
     assert run(root, "promote", str(SOL), "v0002", "--reason", "newer") == 0
     assert told(capsys) == (
         f"v0002 is champion of {SOL} now, mode trade: signals and decisions; before it was v0001 "
-        f"(trade).\nTo undo: python -m registry rollback {SOL}\n"
+        f"(trade).\nTo undo: vintage registry rollback {SOL}\n"
     )
     assert run(root, "promote", str(SOL), "v0002") == 0
     assert "already (mode trade)" in told(capsys)
@@ -76,7 +76,7 @@ def test_rollback_says_how_to_undo_it(root: Path, capsys: pytest.CaptureFixture[
     for version in ("v0001", "v0002"):
         run(root, "promote", str(SOL), version, "--mode", "trade")
     assert run(root, "rollback", str(SOL)) == 0
-    undo = f"To undo: python -m registry promote {SOL} v0002 --mode trade\n"
+    undo = f"To undo: vintage registry promote {SOL} v0002 --mode trade\n"
     assert told(capsys).endswith(undo)
     moved = told_json(capsys, root, "promote", str(SOL), "v0002")
     assert moved == {

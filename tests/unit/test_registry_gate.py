@@ -14,7 +14,6 @@ from registry.gate import ChampionEvidence, Evidence, GateConfig, judge
 
 CONFIG = GateConfig()
 GOOD: dict[str, Any] = {
-    "quality_ok": True,
     "finite": True,
     "effective_rows": 80.0,
     "brier_skill": 0.031,
@@ -42,7 +41,8 @@ def evidence(
         ({}, None, "", "promote"),
         (NO_SKILL, None, "", "observe"),
         (FEW_ROWS, None, "", "observe"),
-        ({"quality_ok": False}, None, "", "refuse"),
+        ({}, {**SAME, "is_newer": True}, "trade", "refuse"),
+        ({}, {**APART, "is_newer": True}, "observe", "refuse"),
         ({"finite": False}, None, "", "refuse"),
         ({"brier_skill_low": math.nan}, None, "", "refuse"),
         ({"effective_rows": math.inf}, None, "", "refuse"),
@@ -84,8 +84,8 @@ def test_sentences_a_trader_understands() -> None:
         "there is no champion yet."
     )
     assert judge(evidence(**FEW_ROWS), CONFIG).sentence == (
-        "Observe, signals but no decisions: only 29.9 independent rows, 30 are needed to tell "
-        "skill from luck."
+        "Observe, signals but no decisions: undecidable: only 29.9 independent rows, 30 are needed "
+        "to tell skill from luck."
     )
     assert judge(evidence(WORSE), CONFIG).sentence == (
         "Refuse: it is clearly worse than v0006 (log loss +0.0201 a row on 50 common rows, up to "
@@ -94,8 +94,9 @@ def test_sentences_a_trader_understands() -> None:
     assert judge(evidence(APART), CONFIG).sentence == (
         "Refuse: v0006 trades and stays: the two cannot be compared (Other labels)."
     )
-    assert judge(evidence(quality_ok=False, finite=False), CONFIG).sentence == (
-        "Refuse: the candles failed their quality checks; a figure or prediction is not a number."
+    assert judge(evidence(finite=False), CONFIG).sentence == "Refuse: a figure is not a number."
+    assert judge(evidence({**SAME, "is_newer": True}), CONFIG).sentence == (
+        "Refuse: v0006 knows later candles than the candidate."
     )
 
 
@@ -103,10 +104,10 @@ def test_every_condition_is_told_with_its_value_and_limit() -> None:
     verdict = judge(evidence(SAME), CONFIG)
     told = {c.name: (c.passed, c.value, c.limit) for c in verdict.conditions}
     assert told == {
-        "data_quality": (True, True, True),
         "finite": (True, True, True),
         "effective_rows": (True, 80.0, 30.0),
         "brier_skill": (True, 0.004, 0.0),
+        "not_older_than_champion": (True, True, True),
         "not_worse_than_champion": (True, 0.02, 0.02),
         "may_replace_a_trading_champion": (True, True, True),
     }

@@ -67,6 +67,7 @@ def test_a_file_is_read_as_it_is(tmp_path: Path, name: str) -> None:
     pd.testing.assert_frame_equal(found, expected, check_freq=False, check_exact=True)
     assert list(found.columns) == list(COLUMNS)
     assert exchange.feed == "replay"
+    assert Replay(zone="Asia/Seoul").feed != Replay(stamp="close").feed != "replay"
     assert exchange.reachable
 
 
@@ -232,8 +233,8 @@ def test_a_missing_file_is_named_with_what_is_there(tmp_path: Path) -> None:
         (tmp_path / f"{number:02}.csv").touch()
     with pytest.raises(DataError, match=r"00\.csv, 01\.csv.*19\.csv and 5 more"):
         fetch(Replay(root=tmp_path))
-    with pytest.raises(DataError, match="folder of the replay does not exist"):
-        fetch(Replay(root=tmp_path / "none"))
+    with pytest.raises(ConfigError, match=r"'root' is .*none.*is no folder"):
+        Replay.parse({"root": str(tmp_path / "none")}, "exchange=replay")
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])

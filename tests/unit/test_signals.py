@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -105,10 +106,15 @@ def test_a_signal_goes_into_json_as_it_is() -> None:
         candle="2025-12-19T23:00:00+00:00",
         known_at="2025-12-20T00:00:00+00:00",
         **told(0.1, 0.3, 0.6),
+        action_threshold=0.55,
         version="v0001",
+        trained_until="2025-12-20T00:00:00+00:00",
         mode="observe",
     )
     read = json.loads(json.dumps(signal.to_dict()))
     assert read == signal.to_dict()
     assert read["action"] == "BUY"
     assert read["mode"] == "observe"
+    assert read["in_sample"] is False
+    later = dataclasses.replace(signal, trained_until="2025-12-20T01:00:00+00:00")
+    assert later.is_in_sample

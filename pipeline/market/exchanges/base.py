@@ -12,6 +12,13 @@ from pipeline.config import Record
 BasisPoints = Annotated[float, Field(ge=0, le=1000, description="1 basis point = 0.01 %")]
 
 
+class Instrument(Record):
+    """What an exchange must know to find a market's candles."""
+
+    name: str
+    symbol: str
+
+
 class Market(Record):
     """One market: what is traded, where, and what trading it costs."""
 
@@ -23,6 +30,11 @@ class Market(Record):
     fee_bps: BasisPoints
     slippage_bps: BasisPoints
     source: str
+
+    @property
+    def instrument(self) -> Instrument:
+        """The part that its candles depend on."""
+        return Instrument(name=self.name, symbol=self.symbol)
 
 
 class Exchange(Protocol):
@@ -39,7 +51,7 @@ class Exchange(Protocol):
         ...
 
     def fetch(
-        self, market: Market, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
+        self, market: Instrument, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
     ) -> pd.DataFrame:
         """Final candles with ``start <= time`` and ``time + timeframe <= end``.
 
@@ -55,6 +67,6 @@ class Exchange(Protocol):
         """
         ...
 
-    def newest(self, market: Market, timeframe: str, now: pd.Timestamp) -> pd.Timestamp | None:
+    def newest(self, market: Instrument, timeframe: str, now: pd.Timestamp) -> pd.Timestamp | None:
         """Open time of the newest final candle at `now`, or None when it has none."""
         ...

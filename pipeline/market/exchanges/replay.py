@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,7 +20,7 @@ from pipeline.market.candles import (
     empty_frame,
     last_closed,
 )
-from pipeline.market.exchanges.base import Market
+from pipeline.market.exchanges.base import Instrument
 from pipeline.market.exchanges.replay_files import (
     Clock,
     load,
@@ -38,6 +40,7 @@ CODES = {
     "1d": "1d",
 }
 SHOWN = 20
+READING = {"columns", "zone", "stamp", "unit"}
 
 
 class Replay(Record):
@@ -50,6 +53,16 @@ class Replay(Record):
     zone: str | None = "UTC"
     stamp: Literal["open", "close"] = "open"
     unit: Literal["s", "ms"] | None = None
+
+    @field_validator("root")
+    @classmethod
+    def _existing_folder(cls, root: Path | None) -> Path | None:
+        if root is None:
+            return None
+        folder = root.expanduser()
+        if not (folder if folder.is_absolute() else home() / folder).is_dir():
+            raise ValueError("is no folder")
+        return folder
 
     @field_validator("codes", "columns")
     @classmethod
@@ -70,8 +83,15 @@ class Replay(Record):
 
     @property
     def feed(self) -> str:
-        """Always ``replay``: what a folder holds is the user's business."""
-        return "replay"
+        """``replay`` for the default reading of a file, else with a digest of what differs.
+
+        So candles read with another zone or from other columns never meet in the store.
+        """
+        chosen = self.model_dump(include=READING)
+        if chosen == Replay().model_dump(include=READING):
+            return "replay"
+        text = json.dumps(chosen, sort_keys=True)
+        return f"replay-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     @property
     def reachable(self) -> bool:
@@ -79,7 +99,7 @@ class Replay(Record):
         return self.root is not None
 
     def fetch(
-        self, market: Market, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
+        self, market: Instrument, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
     ) -> pd.DataFrame:
         """Candles of the file with ``start <= time`` and ``time + timeframe <= end``.
 
@@ -96,7 +116,7 @@ class Replay(Record):
         newest = last_closed(end, timeframe)
         return candles[(candles.index >= start) & (candles.index <= newest)]
 
-    def newest(self, market: Market, timeframe: str, now: pd.Timestamp) -> pd.Timestamp | None:
+    def newest(self, market: Instrument, timeframe: str, now: pd.Timestamp) -> pd.Timestamp | None:
         """Open time of the file's last candle that is closed at `now`.
 
         Raises
@@ -108,7 +128,7 @@ class Replay(Record):
         closed = times[times <= last_closed(now, timeframe)]
         return closed[-1] if len(closed) else None
 
-    def _read(self, market: Market, timeframe: str) -> pd.DataFrame:
+    def _read(self, market: Instrument, timeframe: str) -> pd.DataFrame:
         path = self._path(market, timeframe)
         table = load(path)
         if table.empty:
@@ -127,7 +147,7 @@ class Replay(Record):
         }
         return pd.DataFrame(columns, index=times)
 
-    def _path(self, market: Market, timeframe: str) -> Path:
+    def _path(self, market: Instrument, timeframe: str) -> Path:
         if self.root is None:
             raise DataError(
                 "replay has no folder to read from",

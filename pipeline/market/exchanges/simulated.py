@@ -26,7 +26,7 @@ from pipeline.market.candles import (
     last_closed,
     moment,
 )
-from pipeline.market.exchanges.base import Market
+from pipeline.market.exchanges.base import Instrument
 from pipeline.market.exchanges.simulated_path import (
     DAY,
     STATE,
@@ -85,7 +85,7 @@ class Simulated(Record):
         return True
 
     def fetch(
-        self, market: Market, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
+        self, market: Instrument, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
     ) -> pd.DataFrame:
         """Candles with ``start <= time`` and ``time + timeframe <= end``, inside the world.
 
@@ -97,12 +97,12 @@ class Simulated(Record):
         return self._table(market, timeframe, start, end)[list(COLUMNS)]
 
     def planted_state(
-        self, market: Market, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
+        self, market: Instrument, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
     ) -> pd.Series:
         """State z at each candle's close: what a perfect model would know there."""
         return self._table(market, timeframe, start, end)[STATE]
 
-    def newest(self, market: Market, timeframe: str, now: pd.Timestamp) -> pd.Timestamp | None:
+    def newest(self, market: Instrument, timeframe: str, now: pd.Timestamp) -> pd.Timestamp | None:
         """Open time of the newest final candle at `now`; None before the world's first."""
         _steps_per_candle(timeframe, market)
         newest = last_closed(self._stop(now), timeframe)
@@ -112,7 +112,7 @@ class Simulated(Record):
         return end if self.end is None else min(end, moment(self.end))
 
     def _table(
-        self, market: Market, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
+        self, market: Instrument, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
     ) -> pd.DataFrame:
         per_candle = _steps_per_candle(timeframe, market)
         start, stop = max(start, moment(self.start)), self._stop(end)
@@ -126,7 +126,7 @@ class Simulated(Record):
         table = pd.concat([_aggregate(steps_of(world, month), per_candle) for month in months])
         return table[(table.index >= start) & (table.index <= newest)]
 
-    def _world(self, market: Market) -> World:
+    def _world(self, market: Instrument) -> World:
         return World(
             seed=self.seed,
             market=market.name,
@@ -153,7 +153,7 @@ def _aggregate(steps: Steps, per_candle: int) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.DatetimeIndex(times, tz="UTC", name=TIME).as_unit("ms"))
 
 
-def _steps_per_candle(timeframe: str, market: Market) -> int:
+def _steps_per_candle(timeframe: str, market: Instrument) -> int:
     if duration(timeframe) % STEP:
         served = [name for name in TIMEFRAMES if not duration(name) % STEP]
         raise DataError(
