@@ -57,7 +57,7 @@ def help_text() -> str:
             *lines,
             "",
             "key=value chooses (model=lightgbm market=KRW-SOL); --flag is behaviour only.",
-            "vintage VERB --help tells more; -v shows the traceback of an error.",
+            "vintage VERB --help tells more; -v shows the traceback of an error; --version.",
         ]
     )
 
@@ -68,6 +68,10 @@ def _dispatch(words: list[str]) -> int:
         sys.stdout.write(help_text() + "\n")
         return 0
     verb, *rest = words
+    if verb == "--version":
+        metadata = importlib.import_module("importlib.metadata")
+        sys.stdout.write(f"vintage {metadata.version('vintage')}\n")
+        return 0
     if verb not in VERBS:
         raise ConfigError(f"unknown verb '{verb}'", fix=nearest(verb, VERBS))
     module = importlib.import_module(VERBS[verb][0])

@@ -105,6 +105,10 @@ def parse_words(words: Iterable[str]) -> Node:
         try:
             override = parser.parse_override(word)
         except (HydraException, ValueError) as error:
+            if "=" not in word:
+                raise ConfigError(
+                    f"'{word}' is not key=value", fix=f"say what it is, such as recipe={word}"
+                ) from None
             told = str(error).splitlines()[0]
             raise ConfigError(
                 f"'{word}' is not key=value: {told}", fix="quote values with spaces or symbols"

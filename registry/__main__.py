@@ -49,12 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             told.slot = Slot.parse(told.slot)
         return run(Registry(told.root or _default_root()), told)
     except RegistryError as error:
-        print(error, file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
     except BrokenPipeError:
         raise
     except OSError as error:
         found = f"{error.strerror}: {error.filename}"
-        print(refused("the registry cannot be reached", found=found), file=sys.stderr)
+        unreachable = refused("the registry cannot be reached", found=found)
+        print(f"error: {unreachable}", file=sys.stderr)
     return RegistryError.exit_code
 
 

@@ -51,6 +51,8 @@ def parse(made: Parser, argv: Sequence[str]) -> argparse.Namespace:
         flags = [flag for action in made._actions for flag in action.option_strings]  # noqa: SLF001
         close = difflib.get_close_matches(unknown[0], flags, n=1)
         hint = f"did you mean {close[0]}?" if close else f"{made.prog} --help lists the flags"
+        if "=" in unknown[0]:
+            hint = f"choices have no dashes: {unknown[0].lstrip('-')}"
         raise ConfigError(f"unknown flag '{unknown[0]}'", where=made.prog, fix=hint)
     return known
 

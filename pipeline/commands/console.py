@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from registry import tables
+
 WIDTH = 96
 
 
@@ -53,7 +55,7 @@ def told(name: str, text: str) -> str:
     return textwrap.fill(text, WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead))
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Aligned plain text; numbers to the right.
 
     Examples
@@ -63,17 +65,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     a       10
     bcd      7
     """
-    body = [[_cell(value) for value in row] for row in rows]
-    numeric = [all(_is_number(row[k]) for row in body) and bool(body) for k in range(len(header))]
-    widths = [max(len(line[k]) for line in [list(header), *body]) for k in range(len(header))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, numeric, strict=True)
-        ).rstrip()
-        for line in [list(header), *body]
-    ]
-    return "\n".join(lines)
+    if not rows:
+        return "  ".join(header)
+    return tables.table([dict(zip(header, row, strict=True)) for row in rows])
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -87,19 +81,5 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     | 1 |
     """
     lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
-    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
+    lines += [f"| {' | '.join(tables.cell(value) for value in row)} |" for row in rows]
     return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return text == "-"
-    return True
