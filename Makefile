@@ -20,6 +20,8 @@ retrain: $(STAMP) ## candles -> validated, versioned model -> signal, on the sim
 	@$(RUN) -m pipeline retrain recipe=demo
 	@echo
 	@$(RUN) -m pipeline predict recipe=demo
+	@echo
+	@echo "To type vintage and dvc yourself: source $(VENV)/bin/activate"
 
 test: $(DEV_STAMP) ## every test, at most 15 minutes on two cores
 	@$(RUN) -m pytest -n 2
