@@ -15,7 +15,9 @@ from registry.errors import RegistryError
 VERBS = {
     "retrain": ("pipeline.commands.retrain", "make a fresh candidate, judge it, promote it"),
     "predict": ("pipeline.commands.predict", "the champion's signal on the newest candle"),
+    "tune": ("pipeline.commands.tune", "search a model's settings, trial by trial"),
     "experiments": ("pipeline.commands.experiments", "a readable dvc exp show"),
+    "adopt": ("pipeline.commands.adopt", "keep an experiment's settings in conf/tune/"),
     "registry": ("registry.__main__", "list, show, promote, roll back, verify versions"),
     "data": ("pipeline.commands.data", "sync and status of the candle store"),
     "compose": ("pipeline.commands.compose", "show what each stage would be told"),

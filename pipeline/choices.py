@@ -12,13 +12,14 @@ from pipeline.config import Node, Record, read_yaml, to_yaml
 from pipeline.errors import ConfigError, nearest
 from registry.files import write_atomic
 
-RECIPE, MARKET, LAST = "recipe", "market", "last"
+RECIPE, MARKET, NONE, LAST = "recipe", "market", "none", "last"
 FILE = Path("params.yaml")
 
 
 class Choices(Record):
     """One choice per group; ``recipe`` and ``market`` mean the recipe's or the market's own.
 
+    `tune` names settings that lie under all of these; ``none`` lays nothing there.
     ``set`` reaches deeper keys: ``set.exchange.root``, ``set.model.n_estimators`` (every head),
     ``set.heads.<head>.model.n_estimators`` (one head).
     """
@@ -31,6 +32,7 @@ class Choices(Record):
     model: str
     split: str
     gate: str
+    tune: str = NONE
     as_of: str
     set: Node = Field(default_factory=dict)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,26 @@ from pipeline import log
 from pipeline.build import build
 from pipeline.config import Node, Record, read_yaml
 from pipeline.errors import ConfigError, nearest
+from registry.files import write_atomic
 
 TOLD = Path("build/config")
 LOCAL = TOLD / "local.yaml"
+TIMING = Path("build/timing")
 FAILURE = Path("build/failure.json")
 STAGES = ("download", "validate", "features", "labels", "train", "evaluate")
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a stage needs beside its own configuration, none of which changes its bytes."""
+    """What a stage needs beside its own configuration.
+
+    `libraries` are the versions it was told; `local` says where and how to run, and changes
+    no bytes.
+    """
 
     plugins: tuple[str, ...] = ()
     local: Node = field(default_factory=dict)
+    libraries: dict[str, str] = field(default_factory=dict)
 
     def build(self, node: Node, where: str) -> Any:
         """Build the object a mapping describes, with its run-only fields filled in."""
@@ -40,6 +48,15 @@ class Told(Record):
     libraries: dict[str, str]
     plugins: tuple[str, ...]
     config: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a stage cost; the peak is that of its whole process."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: int
 
 
 Facts = dict[str, Any]
@@ -59,11 +76,32 @@ def run_stage(name: str) -> Facts:
     module = importlib.import_module(f"pipeline.stages.{name}")
     path = TOLD / f"{name}.yaml"
     told = Told.parse(read_yaml(path), str(path))
-    context = Context(told.plugins, read_yaml(LOCAL))
+    context = Context(told.plugins, read_yaml(LOCAL), told.libraries)
     config = module.Config.parse(told.config, str(path))
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     facts: Facts = module.run(config, context)
-    seconds = round(time.perf_counter() - started, 3)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    log.event("stage", stage=name, seconds=seconds, peak_mb=peak_mb, **facts)
+    timing = Timing(
+        seconds=round(time.perf_counter() - started, 3),
+        cpu_seconds=round(time.process_time() - worked, 3),
+        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    )
+    write_atomic(TIMING / f"{name}.json", to_json(asdict(timing)))
+    log.event("stage", stage=name, **asdict(timing), **facts)
     return facts
+
+
+def read_timing(name: str, folder: Path = Path()) -> Timing | None:
+    """What the stage cost when it last ran in `folder`; nothing where it never did."""
+    path = folder / TIMING / f"{name}.json"
+    return Timing(**json.loads(path.read_text())) if path.is_file() else None
+
+
+def to_json(facts: Facts) -> bytes:
+    r"""Write facts as JSON, in the order they are given.
+
+    Examples
+    --------
+    >>> to_json({"b": 1, "a": [2.5]})
+    b'{\n "b": 1,\n "a": [\n  2.5\n ]\n}\n'
+    """
+    return json.dumps(facts, indent=1).encode() + b"\n"

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.build import TARGET, build
+from pipeline.build import TARGET
+from pipeline.choices import NONE
 from pipeline.code_digest import code_of
 from pipeline.compose import Composed
 from pipeline.config import Node, Record, parse_record, to_yaml
 from pipeline.errors import ConfigError
-from pipeline.features.feature_set import FeatureSet
 from pipeline.market.candles import duration, moment
 from pipeline.market.exchanges.base import Market
+from pipeline.parts import (
+    build_exchange,
+    build_head,
+    checked_lookback,
+    feature_sets,
+    head_node,
+    written_back,
+)
 from pipeline.runner import LOCAL, TOLD
 from pipeline.stages import download, evaluate, features, labels, train, validate
+from pipeline.trial import LOCAL_KEY, TrialFacts, digest_of
+from pipeline.tune_choice import place
+from registry.errors import RegistryError
 from registry.files import write_atomic
 from registry.gate import GateConfig
+from registry.slots import Slot
 
 RUN = TOLD / "run.yaml"
-PROMISES = {
-    "exchange": ("feed", "reachable", "fetch", "newest"),
-    "features": ("memory", "compute", "newest", "to_list"),
-    "label": ("classes", "compute"),
-    "model": ("lookback", "fit", "load"),
-    "split": ("folds",),
-    "validation": ("check",),
-}
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class RunFacts(Record):
@@ -44,15 +46,26 @@ class RunFacts(Record):
     feed: str
     models: dict[str, str]
 
+    @property
+    def slot(self) -> Slot:
+        """Where versions of this run are kept; the exchange is named where it is foreign."""
+        foreign = None if self.exchange == self.market.exchange else self.exchange
+        return Slot(self.recipe, self.market.name, foreign)
+
 
 class Plan(Record):
-    """Every stage's configuration, validated, and what runs beside them."""
+    """Every stage's configuration, validated, and what runs beside them.
+
+    `trial` is the digest of all that a result follows from, except the moment, the data and the
+    code: it is the same however the configuration was reached.
+    """
 
     stages: dict[str, Node]
     targets: dict[str, list[str]]
     plugins: tuple[str, ...]
     local: Node
     run: RunFacts
+    trial: str
 
 
 def plan_run(composed: Composed) -> Plan:
@@ -67,8 +80,10 @@ def plan_run(composed: Composed) -> Plan:
     duration(composed.recipe.timeframe)
     as_of = moment(composed.choices.as_of).isoformat()
     market = Market.parse(composed.groups["market"], f"market={composed.choices.market}")
-    exchange, exchange_node, local = _exchange(composed)
-    built = {name: _head(head, name, plugins) for name, head in composed.heads.items()}
+    where = f"exchange={composed.choices.exchange}"
+    exchange, exchange_node, local = build_exchange(composed.groups["exchange"], where, plugins)
+    under = _under(composed)
+    built = {name: build_head(head, name, plugins, under) for name, head in composed.heads.items()}
     stages = _stages(composed, built, as_of, market)
     stages["download"]["exchange"] = exchange_node
     targets = {stage: sorted(set(_targets(_built(stage, node)))) for stage, node in stages.items()}
@@ -83,7 +98,15 @@ def plan_run(composed: Composed) -> Plan:
         feed=exchange.feed,
         models={name: str(head["model"][TARGET]) for name, head in composed.heads.items()},
     )
-    return Plan(stages=stages, targets=targets, plugins=plugins, local=local, run=run)
+    trial = _trial(composed, stages, run)
+    return Plan(
+        stages=stages,
+        targets=targets,
+        plugins=plugins,
+        local={"exchange": local, LOCAL_KEY: trial.model_dump()},
+        run=run,
+        trial=trial.digest,
+    )
 
 
 def write_plan(plan: Plan) -> None:
@@ -103,45 +126,24 @@ def write_plan(plan: Plan) -> None:
     write_atomic(RUN, to_yaml(plan.run.model_dump(mode="json")).encode())
 
 
-def _exchange(composed: Composed) -> tuple[Any, Node, Node]:
-    where = f"exchange={composed.choices.exchange}"
-    exchange = _build("exchange", composed.groups["exchange"], where, composed.root.plugins)
-    run_only = type(exchange).run_only_fields()
-    node = {TARGET: composed.groups["exchange"][TARGET]} | exchange.model_dump(mode="json")
-    kept = {key: value for key, value in node.items() if key not in run_only}
-    moved = {key: node[key] for key in sorted(run_only) if node[key] is not None}
-    return exchange, kept, {"exchange": moved}
+def _trial(composed: Composed, stages: Mapping[str, Node], run: RunFacts) -> TrialFacts:
+    try:
+        slot = str(run.slot)
+    except RegistryError as error:
+        where = f"recipe={run.recipe} exchange={run.exchange} market={run.market.name}"
+        raise ConfigError(str(error).rstrip("."), where=where, fix="rename the option") from None
+    return TrialFacts(
+        slot=slot,
+        digest=digest_of(stages),
+        model=composed.model,
+        choices=composed.choices.model_dump(exclude={"as_of"}),
+    )
 
 
-def _head(head: Mapping[str, Node], name: str, plugins: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        group: _build(group, node, f"{group} of head {name}", plugins)
-        for group, node in head.items()
-    }
-
-
-def _build(group: str, node: Node, where: str, plugins: tuple[str, ...]) -> Any:
-    built = build(node, where, plugins)
-    lacking = [name for name in PROMISES[group] if not hasattr(built, name)]
-    if lacking:
-        raise ConfigError(
-            f"_target_ '{node[TARGET]}' is no {group}: it lacks {', '.join(lacking)}",
-            where=where,
-            fix=f"name a class that keeps the promises of a {group}",
-        )
-    return built
-
-
-def _lookback(allowed: int, built: Mapping[str, Mapping[str, Any]]) -> int:
-    for name, parts in built.items():
-        if parts["model"].lookback > allowed:
-            raise ConfigError(
-                f"the model of head {name} looks further back than the recipe lets it",
-                found=f"lookback {parts['model'].lookback}",
-                expected=f"at most {allowed}",
-                fix="raise recipe.lookback, or lower model.lookback",
-            )
-    return allowed
+def _under(composed: Composed) -> str:
+    """Where to look, too, when a key is wrong that nobody gave as a word."""
+    tune = composed.choices.tune
+    return "" if tune == NONE else f", over {place(tune)}"
 
 
 def _gate(composed: Composed) -> GateConfig:
@@ -151,10 +153,9 @@ def _gate(composed: Composed) -> GateConfig:
 def _stages(
     composed: Composed, built: dict[str, dict[str, Any]], as_of: str, market: Market
 ) -> dict[str, Node]:
-    timeframe, validation = composed.recipe.timeframe, composed.groups["validation"]
-    heads = {name: _head_node(composed.heads[name], parts) for name, parts in built.items()}
-    sets = _feature_sets(heads)
-    names = {name: list(parts["label"].classes) for name, parts in built.items()}
+    timeframe, groups, plugins = composed.recipe.timeframe, composed.groups, composed.root.plugins
+    heads = {name: head_node(composed.heads[name], parts) for name, parts in built.items()}
+    sets = feature_sets(heads)
     memory = max(parts["features"].memory for parts in built.values())
     configs: dict[str, Record] = {
         "download": download.Config(
@@ -169,7 +170,7 @@ def _stages(
             as_of=as_of,
             market=market.name,
             timeframe=timeframe,
-            validation=_resolved(validation, "validation", composed.root.plugins),
+            validation=written_back(groups["validation"], "validation", plugins),
         ),
         "features": features.Config(sets=sets),
         "labels": labels.Config(
@@ -178,55 +179,31 @@ def _stages(
         "train": train.Config.parse(
             {
                 "heads": heads,
-                "split": _resolved(composed.groups["split"], "split", composed.root.plugins),
+                "split": written_back(groups["split"], "split", plugins, _under(composed)),
                 "timeframe": timeframe,
-                "lookback": _lookback(composed.recipe.lookback, built),
+                "lookback": checked_lookback(composed.recipe.lookback, built),
                 "seed": composed.root.seed,
                 "device": composed.root.device,
             },
             "train",
         ),
-        "evaluate": evaluate.Config.parse({"heads": names, "timeframe": timeframe}, "evaluate"),
+        "evaluate": _evaluate(composed, built, as_of),
     }
     return {stage: config.model_dump(mode="json") for stage, config in configs.items()}
 
 
-def _resolved(node: Node, where: str, plugins: tuple[str, ...]) -> Node:
-    built: Record = _build(where, node, where, plugins)
-    return {TARGET: node[TARGET], **built.model_dump(mode="json")}
-
-
-def _feature_sets(heads: Mapping[str, Node]) -> dict[str, Node]:
-    sets: dict[str, Node] = {}
-    for head, node in heads.items():
-        name = node["feature_set"]
-        if not PLAIN_NAME.fullmatch(name):
-            raise ConfigError(
-                "a feature set's name is no plain word", where=f"head {head}", found=name
-            )
-        if sets.setdefault(name, node["features"]) != node["features"]:
-            raise ConfigError(
-                f"two heads mean different columns by the feature set {name}",
-                where=f"head {head}",
-                fix=f"rename one: set.heads.{head}.features.name=ANOTHER",
-            )
-    return sets
-
-
-def _head_node(head: Mapping[str, Node], parts: Mapping[str, Any]) -> Node:
-    feature_set: FeatureSet = parts["features"]
-    table = {
-        TARGET: head["features"][TARGET],
-        "name": feature_set.name,
-        "columns": feature_set.to_list(),
+def _evaluate(
+    composed: Composed, built: Mapping[str, Mapping[str, Any]], as_of: str
+) -> evaluate.Config:
+    run = {
+        "recipe": composed.choices.recipe,
+        "exchange": composed.choices.exchange,
+        "market": composed.groups["market"]["name"],
+        "timeframe": composed.recipe.timeframe,
+        "as_of": as_of,
     }
-    return {
-        "feature_set": feature_set.name,
-        "features": table,
-        "classes": list(parts["label"].classes),
-        "label": {TARGET: head["label"][TARGET], **parts["label"].model_dump(mode="json")},
-        "model": {TARGET: head["model"][TARGET], **parts["model"].model_dump(mode="json")},
-    }
+    classes = {name: list(parts["label"].classes) for name, parts in built.items()}
+    return evaluate.Config.parse({**run, "gate": _gate(composed), "heads": classes}, "evaluate")
 
 
 def _built(stage: str, config: Node) -> Node | list[Any]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from pipeline.errors import DataError
-from pipeline.models.base import FeatureTable, Fitted, Floats, Model, Samples
+from pipeline.importance import Importance, loss_increases, ranked, sampled_rows
+from pipeline.models.base import FeatureTable, Fitted, Floats, Model, Report, Samples
 from pipeline.models.majority import Majority
 from pipeline.splits.fold import Fold, Split, check_folds
 
 SUM_TOLERANCE = 1e-6
+IMPORTANCE = 1  # tells the generator of the importance from that of the fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +24,23 @@ class TrainedHead:
 
     ``predictions`` is keyed (market, time): ``fold``, one ``p_<class>`` per class (out-of-fold
     probabilities) and one ``base_<class>`` per class (shares in that fold's training rows).
+    ``reports`` has one entry for each fold and the refit's last; ``importance`` is that of the
+    folds' models on out-of-fold rows.
     """
 
     predictions: pd.DataFrame
     fitted: Fitted
     folds: list[Fold]
+    reports: list[Report]
+    importance: list[Importance]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedFold:
+    """One fold's out-of-fold predictions, rows in the order of its test, and who made them."""
+
+    predictions: pd.DataFrame
+    fitted: Fitted
 
 
 def labelled_samples(
@@ -64,30 +79,79 @@ def train_head(samples: Samples, model: Model, split: Split, seed: int) -> Train
     Everything fitted is fitted inside the fold; each fit draws from its own generator, so
     that a fold's result does not depend on how many folds there are.
     """
+    folds = checked_folds(samples, split)
+    asked, judged = sampled_rows(folds), list[_Judged]()
+    for part in predict_folds(samples, model, folds, seed):
+        number = len(judged)
+        chance = _generator(seed, number + 1, IMPORTANCE)
+        tested = samples.take(asked[number])
+        increases = loss_increases(part.fitted, tested, model.lookback, chance)
+        judged.append(_Judged(part.predictions, part.fitted.report(), increases))
+        del part  # the fold's model goes before the next is fitted
+    refitted = model.fit(samples, _generator(seed, 0))
+    return TrainedHead(
+        predictions=pd.concat([each.predictions for each in judged]).sort_index(),
+        fitted=refitted,
+        folds=folds,
+        reports=[*(each.report for each in judged), refitted.report()],
+        importance=_importance(samples, folds, [each.increases for each in judged]),
+    )
+
+
+def checked_folds(samples: Samples, split: Split) -> list[Fold]:
+    """Cut the samples into folds; refuse any whose training labels touch its test.
+
+    Raises
+    ------
+    DataError
+        Naming the fold; see `pipeline.splits.fold.check_folds`.
+    """
     folds = split.folds(samples.time, samples.ends_at)
     check_folds(folds, samples.time, samples.ends_at)
-    parts = []
+    return folds
+
+
+def predict_folds(
+    samples: Samples, model: Model, folds: Sequence[Fold], seed: int
+) -> Iterator[PredictedFold]:
+    """Fit and predict one fold after the other, each when it is asked for."""
     for number, fold in enumerate(folds):
-        parts.append(_predict_fold(samples, model, fold, number, _generator(seed, number + 1)))
-    fitted = model.fit(samples, _generator(seed, 0))
-    return TrainedHead(pd.concat(parts).sort_index(), fitted, folds)
+        yield _predict_fold(samples, model, fold, number, _generator(seed, number + 1))
 
 
-def _generator(seed: int, fit: int) -> np.random.Generator:
-    return np.random.default_rng([seed, fit])
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What is kept of a fold when its model is gone."""
+
+    predictions: pd.DataFrame
+    report: Report
+    increases: Floats
+
+
+def _generator(seed: int, fit: int, purpose: int = 0) -> np.random.Generator:
+    return np.random.default_rng([seed, fit, purpose] if purpose else [seed, fit])
+
+
+def _importance(samples: Samples, folds: list[Fold], increases: list[Floats]) -> list[Importance]:
+    every = np.concatenate(increases)
+    tested = np.concatenate([fold.test for fold in folds])
+    independent = min(float(samples.weight[tested].sum()), len(every))
+    return ranked(samples.table.columns, every, independent)
 
 
 def _predict_fold(
     samples: Samples, model: Model, fold: Fold, number: int, rng: np.random.Generator
-) -> pd.DataFrame:
+) -> PredictedFold:
     train, test = samples.take(fold.train), samples.take(fold.test)
-    probability = model.fit(train, rng).predict_proba(test.table, test.rows)
+    fitted = model.fit(train, rng)
+    probability = fitted.predict_proba(test.table, test.rows)
     base = Majority().fit(train, rng).predict_proba(test.table, test.rows)
     check_probabilities(probability)
     columns = {f"p_{name}": probability[:, k] for k, name in enumerate(train.classes)}
     columns |= {f"base_{name}": base[:, k] for k, name in enumerate(train.classes)}
     fold_number = np.full(len(test.rows), number, "int16")
-    return pd.DataFrame({"fold": fold_number, **columns}, index=samples.index[fold.test])
+    frame = pd.DataFrame({"fold": fold_number, **columns}, index=samples.index[fold.test])
+    return PredictedFold(frame, fitted)
 
 
 def check_probabilities(probability: Floats) -> None:

@@ -7,6 +7,7 @@
     manifest   what a version consists of; reading it verified, every byte once
     versions   add, list, open, verify
     pointers   champion, move, rollback, history
+    trials     every configuration that was tried
     card       what a version says of itself
     gate       promote, observe or refuse
     __main__   python -m registry …
@@ -17,6 +18,7 @@ Under the root, a slot is a folder::
     upbit_hourly/KRW-SOL/v0007.events.jsonl   what became known later, append-only
     upbit_hourly/KRW-SOL/champion.json        which version is served, and how
     upbit_hourly/KRW-SOL/history.jsonl        every move of that pointer, append-only
+    upbit_hourly/KRW-SOL/trials.jsonl         every configuration that was tried, append-only
 
 The package needs the standard library and pydantic, and nothing of the pipeline.
 """

@@ -28,6 +28,7 @@ from registry.tables import (
     pairs,
     table,
 )
+from registry.trials import count_trials
 from registry.versions import Registry
 
 Told = argparse.Namespace
@@ -87,6 +88,7 @@ def _slot_row(registry: Registry, slot: Slot) -> dict[str, Any]:
         "mode": pointer.mode if pointer else None,
         "as_of": card.get("as_of"),
         "versions": len(registry.versions(slot)),
+        "trials": count_trials(registry.root, slot),
         "balanced_accuracy": card.get("metrics", {}).get("balanced_accuracy"),
         "majority": majority_balanced_accuracy(card),
         "problem": problem,
@@ -98,7 +100,12 @@ def _show(registry: Registry, told: Told) -> int:
     card = bundle.card() if CARD in bundle.names else {}
     events = registry.events(told.slot, bundle.version)
     files = [{"file": name, "bytes": len(bundle.read(name))} for name in bundle.names]
-    facts = {"slot": str(told.slot), "version": bundle.version, "digest": bundle.digest}
+    facts = {
+        "slot": str(told.slot),
+        "trials": count_trials(registry.root, told.slot),
+        "version": bundle.version,
+        "digest": bundle.digest,
+    }
     if told.json:
         return _print_json({**facts, "card": card, "files": files, "events": events})
     print(pairs({**facts, **card_facts(card)}))

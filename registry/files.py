@@ -130,8 +130,12 @@ class Journal:
 
 
 def append_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Append a record to a journal whose folder is locked, over a cut-off last line if any."""
-    line = journal_line(record)
+    """Append a record that says when to a journal whose folder is locked."""
+    append_whole_line(path, journal_line(record))
+
+
+def append_whole_line(path: Path, line: str) -> None:
+    """Append a line to a journal whose folder is locked, over a cut-off last line if any."""
     content = read_if_there(path)
     if content and not content.endswith(b"\n"):
         os.truncate(path, content.rfind(b"\n") + 1)
@@ -155,6 +159,22 @@ def journal_line(record: Mapping[str, Any]) -> str:
     if not _is_moment(at):
         expected = "a moment with its zone, such as 2025-12-20T00:00Z"
         raise refused("'at' is not a moment", found=repr(at), expected=expected)
+    return json_line(record)
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    """Write a record as one line of JSON.
+
+    Raises
+    ------
+    RegistryError
+        When a value cannot be written as JSON.
+
+    Examples
+    --------
+    >>> json_line({"rows": 5})
+    '{"rows": 5}'
+    """
     try:
         return json.dumps(dict(record), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:

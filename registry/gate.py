@@ -174,8 +174,8 @@ def _brier_skill(evidence: Evidence) -> Condition:
         passed=passed,
         value=_number(low),
         limit=0.0,
-        reason=f"{told} the usual frequencies of its classes (Brier skill {skill:+.1%}, "
-        f"at least {low:+.1%} with 95 % confidence)",
+        reason=f"{told} the usual frequencies of its classes (Brier skill {skill:+z.1%}, "
+        f"at least {low:+z.1%} with 95 % confidence)",
     )
 
 
@@ -248,7 +248,7 @@ def _sentence(
         return f"Observe, signals but no decisions: {told}{compared}."
     beside = against[0].reason if against else "there is no champion yet"
     figures = (
-        f"Brier skill {evidence.brier_skill:+.1%}, balanced accuracy "
+        f"Brier skill {evidence.brier_skill:+z.1%}, balanced accuracy "
         f"{evidence.balanced_accuracy:.1%} where guessing gives {1 / evidence.classes:.1%}"
     )
     return (

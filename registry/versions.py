@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from registry.files import (
     write_atomic,
     write_new,
 )
-from registry.history import State
+from registry.history import HISTORY, State
 from registry.manifest import (
     CARD,
     FILE,
@@ -37,6 +37,7 @@ from registry.manifest import (
     version_folders,
 )
 from registry.slots import CHAMPION, Slot, version_name, version_number
+from registry.trials import LEDGER, damaged_trials
 
 _TEMPORARY = ".tmp-"
 _EVENT = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -273,12 +274,11 @@ def _findings(registry: Registry, slot: Slot) -> Iterator[Finding]:
     state = State.read(place)
     if state.problem:
         yield Finding(str(slot), None, f"champion.json: {state.problem}")
-    for number in state.damaged:
-        yield Finding(str(slot), None, f"history.jsonl: line {number} is damaged")
+    yield from _damaged(slot, None, HISTORY, state.damaged)
+    yield from _damaged(slot, None, LEDGER, damaged_trials(registry.root, slot))
     for path in sorted(place.glob("v*.events.jsonl")):
         version = path.name.split(".")[0]
-        for number in Journal.read(path).damaged:
-            yield Finding(str(slot), version, f"{path.name}: line {number} is damaged")
+        yield from _damaged(slot, version, path.name, Journal.read(path).damaged)
         if not (place / f"{_TEMPORARY}{version}").exists() and not (place / version).is_dir():
             yield Finding(str(slot), version, "was registered, but its folder is gone")
     for version in version_folders(place):
@@ -286,3 +286,11 @@ def _findings(registry: Registry, slot: Slot) -> Iterator[Finding]:
             read_bundle(place, version)
         except RegistryError as error:
             yield Finding(str(slot), version, str(error))
+
+
+def _damaged(
+    slot: Slot, version: str | None, journal: str, numbers: Iterable[int]
+) -> Iterator[Finding]:
+    return (
+        Finding(str(slot), version, f"{journal}: line {number} is damaged") for number in numbers
+    )

@@ -15,6 +15,19 @@ from pipeline.stages import paths
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 MADE = (paths.CLEAN.parent, paths.FEATURES, paths.LABELS, paths.PREDICTIONS, paths.BUNDLE)
+FACTS = (
+    paths.QUALITY,
+    paths.TRAINING,
+    paths.METRICS,
+    paths.HEADS,
+    paths.VERDICT,
+    paths.TRAINING_REPORT,
+    paths.TRAINING_TABLE,
+    paths.REPORT,
+    paths.CONFUSION,
+    paths.LOSS,
+    paths.IMPORTANCE,
+)
 
 
 def run_stages(words: Mapping[str, Any]) -> dict[str, float]:
@@ -30,5 +43,5 @@ def run_stages(words: Mapping[str, Any]) -> dict[str, float]:
 def made(folder: Path) -> dict[str, bytes]:
     """What a run left that later commands read, by its path."""
     files = [path for root in MADE for path in (folder / root).rglob("*") if path.is_file()]
-    files += [folder / paths.METRICS, folder / paths.HEADS, folder / paths.QUALITY]
+    files += [folder / path for path in FACTS]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(files)}

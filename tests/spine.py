@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.choices import Choices, choose
-from pipeline.compose import Composed, compose_run, parse_words, read_root
+from pipeline.compose import Composed, compose_run, read_root
+from pipeline.conf_groups import parse_words
 from pipeline.config import read_yaml, to_yaml
 from pipeline.stage_configs import Plan, plan_run
 from tests.conftest import AS_OF, CHECKOUT

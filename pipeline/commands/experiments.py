@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from pipeline.choices import FILE, RECIPE
-from pipeline.commands.arguments import checkout, parse, parser
-from pipeline.commands.console import markdown, progress, table
-from pipeline.compose import read_recipe
+from pipeline.choices import RECIPE
+from pipeline.commands.arguments import parse, parser
+from pipeline.commands.console import markdown, progress, table, told
+from pipeline.compose import read_recipe, tuned
 from pipeline.config import home
-from pipeline.errors import ConfigError, StageError, nearest
+from pipeline.errors import ConfigError, nearest
 from pipeline.evaluation.metrics import FLAT
-from pipeline.operations.workspace import child_environment
+from pipeline.operations.experiment_list import Experiment, experiments
+from pipeline.settings import words_of
 
-CHOSEN = ("recipe", "exchange", "market", "model", "as_of")
-METRICS = "reports/metrics.json"
+CHOSEN = ("recipe", "exchange", "market", "model", "tune", "as_of")
 SHOWN = tuple(name for name in FLAT if name != "average_precision")
-WORKSPACE, DONE, CHANGED = "workspace", "done", "changed"
-MEASURED = (DONE,)
+COLUMNS = ("experiment", "state", *CHOSEN, "set", *SHOWN)
 Row = dict[str, Any]
 
 
@@ -33,103 +28,77 @@ def main(argv: Sequence[str]) -> int:
         "experiments", "A readable dvc exp show.", ["vintage experiments --sort log_loss"]
     )
     made.add_argument("--sort", metavar="COLUMN", help="sort by a column, largest first")
-    made.add_argument("--md", action="store_true", help="print Markdown")
+    made.add_argument("--md", action="store_true", help="print Markdown, every column")
     made.add_argument("--json", action="store_true", help="print JSON")
     asked = parse(made, argv)
     with progress("experiments"):
-        rows = [_with_own_model(row) for row in _rows(_show(home()))]
+        rows = [_row(experiment) for experiment in experiments(home())]
     if asked.sort:
         rows = _sorted(rows, asked.sort)
     if asked.json:
         print(json.dumps(rows))
         return 0
-    header = ["experiment", "state", *CHOSEN, "set", *SHOWN]
-    header = [name for name in header if any(row.get(name) not in (None, "") for row in rows)]
-    cells = [[row.get(name) for name in header] for row in rows]
-    print(markdown(header, cells) if asked.md else table(header, cells))
+    print(_markdown(rows) if asked.md else _narrow(rows))
     return 0
 
 
-def _show(folder: Path) -> list[Any]:
-    command = [sys.executable, "-m", "dvc", "exp", "show", "--json"]
-    environment = child_environment(folder, Path(sys.executable))
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        told = done.stderr.strip().splitlines()
-        raise StageError("dvc exp show failed", found=told[-1] if told else "no message")
-    shown: list[Any] = json.loads(done.stdout)
-    return shown
-
-
-def _rows(shown: list[Any]) -> Iterator[Row]:
-    for commit in shown:
-        yield _row(commit, _workspace_state() if commit["rev"] == WORKSPACE else DONE)
-        for experiment in commit.get("experiments") or []:
-            state = ((experiment.get("executor") or {}).get("state") or DONE).lower()
-            for revision in experiment.get("revs") or []:
-                yield _row(revision, DONE if state == "success" else state)
-
-
-def _workspace_state() -> str:
-    """``changed`` when params.yaml or the figures are not those of dvc.lock."""
-    folder = home()
-    lock = folder / "dvc.lock"
-    known = lock.read_text() if lock.is_file() else ""
-    files = [folder / FILE, folder / METRICS]
-    measured = all(file.is_file() and _md5(file) in known for file in files)
-    return DONE if measured else CHANGED
-
-
-def _md5(file: Path) -> str:
-    return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
-
-
-def _row(revision: Any, state: str) -> Row:
-    data = revision.get("data") or {}
-    error = (revision.get("error") or {}).get("msg")
-    chosen = _values(data.get("params"), "params.yaml")
-    measured = not error and state in MEASURED
-    metrics = _values(data.get("metrics"), METRICS) if measured else {}
-    deeper = chosen.get("set") or {}
+def _row(experiment: Experiment) -> Row:
+    params = experiment.params
     return {
-        "experiment": revision.get("name") or _short(revision["rev"]),
-        "state": "failed" if error else state,
-        **{name: _text(chosen.get(name)) for name in CHOSEN},
-        "set": " ".join(_flat(deeper)),
-        **{name: metrics.get(name) for name in FLAT},
+        "experiment": experiment.name,
+        "revision": experiment.revision,
+        "state": experiment.state,
+        **{name: _text(params.get(name)) for name in CHOSEN},
+        "model": _model(experiment),
+        "set": " ".join(words_of(params.get("set") or {})),
+        **{name: experiment.metrics.get(name) for name in FLAT},
     }
 
 
-def _with_own_model(row: Row) -> Row:
+def _model(experiment: Experiment) -> str | None:
     """Name the model that ``model: recipe`` stands for, as conf/ says today."""
-    path = checkout() / "conf" / "recipe" / f"{row['recipe']}.yaml"
-    if row["model"] != RECIPE or not path.is_file():
-        return row
-    heads = read_recipe(str(row["recipe"]), checkout() / "conf").heads.values()
-    return row | {"model": ",".join(dict.fromkeys(head.model for head in heads))}
+    chosen, conf = _text(experiment.params.get("model")), home() / "conf"
+    if chosen != RECIPE:
+        return chosen
+    try:
+        whole = tuned(experiment.choices, conf)
+        heads = read_recipe(whole.recipe, conf).heads.values()
+    except ConfigError:
+        return chosen
+    own = [head.model for head in heads] if whole.model == RECIPE else [whole.model]
+    return ",".join(dict.fromkeys(own))
 
 
-def _values(files: Any, path: str) -> Row:
-    found: Row = (((files or {}).get(path)) or {}).get("data") or {}
-    return found
+def _markdown(rows: list[Row]) -> str:
+    header = _filled(rows)
+    return markdown(header, [[row[name] for name in header] for row in rows])
 
 
-def _short(revision: str) -> str:
-    return revision if revision == WORKSPACE else revision[:7]
+def _narrow(rows: list[Row]) -> str:
+    """A table of what differs, below one paragraph of what does not."""
+    filled = _filled(rows)
+    same = [name for name in filled if len(rows) > 1 and _is_same(rows, name)]
+    header = [name for name in filled if name not in same]
+    lines = [table(header, [[row[name] for name in header] for row in rows])]
+    if same:
+        values = {name: next(row[name] for row in rows if row[name] is not None) for name in same}
+        everywhere = ", ".join(f"{name} {value}" for name, value in values.items())
+        lines = [told("every row", everywhere), "", *lines]
+    return "\n".join(lines)
+
+
+def _filled(rows: list[Row]) -> list[str]:
+    return [name for name in COLUMNS if any(row[name] not in (None, "") for row in rows)]
+
+
+def _is_same(rows: list[Row], name: str) -> bool:
+    """Whether no two rows differ; a choice that a failed run does not tell is no difference."""
+    values = {row[name] for row in rows}
+    return name != "experiment" and len(values - {None} if name in CHOSEN else values) == 1
 
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _flat(node: Row, prefix: str = "") -> Iterator[str]:
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}={value}"
 
 
 def _sorted(rows: list[Row], column: str) -> list[Row]:

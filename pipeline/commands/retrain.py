@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -52,6 +53,7 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "previous_champion": outcome.before,
         "metrics": outcome.candidate.metrics,
         "quality": outcome.candidate.quality,
+        "report": str(outcome.report),
     }
 
 
@@ -73,6 +75,7 @@ def _story(outcome: Outcome) -> str:
         "class shares",
         "",
         told("verdict", outcome.verdict.sentence),
+        f"  report    {_near(outcome.report)}",
         "",
         *_next(outcome),
     ]
@@ -97,6 +100,11 @@ def _chance(outcome: Outcome) -> float:
 
 def _day(text: str) -> str:
     return text[:16].replace("T", " ")
+
+
+def _near(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _next(outcome: Outcome) -> list[str]:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from pipeline.choices import FILE, LAST, read_choices
 from pipeline.commands.arguments import parse, parser
+from pipeline.commands.console import table
 from pipeline.errors import ConfigError, VintageError, from_system, nearest
-from pipeline.runner import FAILURE, STAGES, run_stage
+from pipeline.runner import FAILURE, STAGES, read_timing, run_stage
+from registry.errors import RegistryError
 from registry.files import write_atomic
 
-COMPOSE = "compose"
+COMPOSE, TRAIN = "compose", "train"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,11 +27,13 @@ def main(argv: Sequence[str]) -> int:
     FAILURE.unlink(missing_ok=True)
     try:
         _compose() if name == COMPOSE else run_stage(name)
-    except (VintageError, OSError) as caught:
+    except (VintageError, RegistryError, OSError) as caught:
         error = from_system(caught) if isinstance(caught, OSError) else caught
         told = {"stage": name, "message": str(error), "exit_code": error.exit_code}
         write_atomic(FAILURE, json.dumps(told).encode())
         raise error from caught
+    if name == TRAIN:
+        print(_training())
     return 0
 
 
@@ -46,3 +50,15 @@ def _compose() -> None:
             fix="write the moment; vintage retrain resolves last by itself",
         )
     write_plan(plan_run(compose_run(choices, Path("conf"))))
+
+
+def _training() -> str:
+    from pipeline.evaluation.training_table import FITS, fit_rows
+    from pipeline.stages.paths import TRAINING
+
+    heads = json.loads(TRAINING.read_text())["heads"]
+    tables = [f"{name}\n{table(FITS, fit_rows(head))}" for name, head in heads.items()]
+    timing = read_timing(TRAIN)
+    assert timing is not None
+    cost = f"{timing.seconds:.1f} s, {timing.cpu_seconds:.1f} CPU s, at most {timing.peak_mb} MiB"
+    return "\n\n".join([*tables, f"trained in {cost}"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from pipeline.errors import DataError
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 Files = Mapping[str, bytes]
+Report = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,14 @@ class Fitted(Protocol):
 
     def save(self) -> dict[str, bytes]:
         """The model as named files; no pickle, the same bytes for the same model."""
+        ...
+
+    def report(self) -> Report:
+        """What fitting did, part by part, as JSON values; empty where there is nothing to tell.
+
+        A part with a curve has ``training_losses`` and ``validation_losses``, one figure for
+        each epoch. No duration and no moment: equal fits report the same.
+        """
         ...
 
 

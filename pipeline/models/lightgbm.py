@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.config import Record
-from pipeline.models.base import FeatureTable, Files, Floats, Rows, Samples
+from pipeline.models.base import FeatureTable, Files, Floats, Report, Rows, Samples
 
 if TYPE_CHECKING:
     import lightgbm
@@ -94,3 +94,7 @@ class FittedLightGBM:
             MODEL: self.booster.model_to_string().encode(),
             COLUMNS: json.dumps(list(self.columns)).encode(),
         }
+
+    def report(self) -> Report:
+        """How many rounds were boosted."""
+        return {"lightgbm": {"rounds": self.booster.current_iteration()}}

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from pipeline.config import Record
 from pipeline.models import scaler
-from pipeline.models.base import FeatureTable, Files, Floats, Rows, Samples
+from pipeline.models.base import FeatureTable, Files, Floats, Report, Rows, Samples
 from pipeline.models.scaler import Scaler
 
 FILE = "logistic.json"
@@ -111,3 +111,7 @@ class FittedLogistic:
             "intercepts": self.intercepts.tolist(),
         }
         return {scaler.FILE: self.scaler.save(), FILE: json.dumps(told, sort_keys=True).encode()}
+
+    def report(self) -> Report:
+        """Nothing: one solution, reached without epochs."""
+        return {}

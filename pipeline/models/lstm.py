@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
 from pipeline.config import Record
 from pipeline.models import scaler, windows
-from pipeline.models.base import FeatureTable, Files, Floats, Rows, Samples
+from pipeline.models.base import FeatureTable, Files, Floats, Report, Rows, Samples
 from pipeline.models.lstm_network import Shape
 from pipeline.models.lstm_training import Trained, Training, TrainingLog, train_network
 from pipeline.models.onnx_graph import Output, build_graph, open_session, run_graph
@@ -70,6 +71,10 @@ class FittedLstm:
     def save(self) -> dict[str, bytes]:
         """ONNX graph, scaler, declaration and training log."""
         return self.network.save() | {LOG: self.log.save()}
+
+    def report(self) -> Report:
+        """The network's training."""
+        return {"lstm": network_report(self.log)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +162,20 @@ def check_samples(samples: Samples, lookback: int) -> int:
     step = windows.step_of(samples.table)
     windows.require_whole(samples.table, samples.rows, lookback, step)
     return step
+
+
+def network_report(log: TrainingLog) -> dict[str, Any]:
+    """A network's training as `Fitted.report` tells it; a loss that is no number is None."""
+    return {
+        "rows": log.lstm_rows,
+        "validation_rows": log.validation_rows,
+        "epochs": log.epochs,
+        "best_epoch": log.best_epoch,
+        "best_validation_loss": log.best_validation_loss,
+        "training_losses": [_known(loss) for loss in log.training_losses],
+        "validation_losses": [_known(loss) for loss in log.validation_losses],
+    }
+
+
+def _known(loss: float) -> float | None:
+    return loss if math.isfinite(loss) else None

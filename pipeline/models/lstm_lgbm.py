@@ -10,9 +10,9 @@ from pydantic import Field
 
 from pipeline.config import Record
 from pipeline.models import lightgbm
-from pipeline.models.base import FeatureTable, Files, Floats, Rows, Samples
+from pipeline.models.base import FeatureTable, Files, Floats, Report, Rows, Samples
 from pipeline.models.lightgbm import FittedLightGBM, LightGBM
-from pipeline.models.lstm import LOG, Facts, WindowNetwork, check_samples
+from pipeline.models.lstm import LOG, Facts, WindowNetwork, check_samples, network_report
 from pipeline.models.lstm_network import Shape
 from pipeline.models.lstm_training import Training, TrainingLog, cut_in_time, train_network
 
@@ -76,12 +76,22 @@ class FittedLstmLgbm:
     def predict_proba(self, table: FeatureTable, rows: Rows) -> Floats:
         """Class probabilities of the windows that end at `rows`."""
         described = embedding_table(self.network, table, rows)
+        if len(rows) == 0:
+            return np.empty((0, len(self.network.facts.classes)))
         return self.trees.predict_proba(described, np.arange(len(rows)))
 
     def save(self) -> dict[str, bytes]:
         """ONNX graph, trees, scaler, declaration and training log."""
         trees = self.trees.save()[lightgbm.MODEL]
         return self.network.save() | {TREES: trees, LOG: self.log.save()}
+
+    def report(self) -> Report:
+        """The network's training, and the trees behind it."""
+        trees = self.trees.report()["lightgbm"]
+        return {
+            "lstm": network_report(self.log),
+            "lightgbm": {"rows": self.log.lightgbm_rows, **trees},
+        }
 
 
 def embedding_table(network: WindowNetwork, table: FeatureTable, rows: Rows) -> FeatureTable:

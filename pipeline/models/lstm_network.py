@@ -33,25 +33,33 @@ class Network:
     """Named parts of one network, and how a batch runs through them."""
 
     parts: torch.nn.ModuleDict
+    dropout: float
 
-    def embed(self, batch: torch.Tensor) -> torch.Tensor:
+    def embed(self, batch: torch.Tensor, chance: np.random.Generator | None = None) -> torch.Tensor:
         """Embedding of the last step, shape (batch, embedding).
 
         Parameters
         ----------
         batch
             Scaled windows, shape (batch, lookback, columns).
+        chance
+            Draws what is dropped between the layers; nothing is dropped where not given.
         """
         import torch
 
-        steps, _ = self.parts["lstm"](batch)
-        wide = torch.relu(self.parts["wide"](steps[:, -1]))
-        embedding: torch.Tensor = self.parts["narrow"](self.parts["dropout"](wide))
+        steps = batch.transpose(0, 1)
+        for layer in range(sum(name.startswith("lstm") for name in self.parts)):
+            steps = self._thinned(steps, chance) if layer else steps
+            steps, _ = self.parts[f"lstm{layer}"](steps)
+        wide = torch.relu(self.parts["wide"](steps[-1]))
+        embedding: torch.Tensor = self.parts["narrow"](self._thinned(wide, chance))
         return embedding
 
-    def logits(self, batch: torch.Tensor) -> torch.Tensor:
+    def logits(
+        self, batch: torch.Tensor, chance: np.random.Generator | None = None
+    ) -> torch.Tensor:
         """Unnormalised log probabilities, shape (batch, classes)."""
-        found: torch.Tensor = self.parts["head"](self.embed(batch))
+        found: torch.Tensor = self.parts["head"](self.embed(batch, chance))
         return found
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -63,6 +71,18 @@ class Network:
         import torch
 
         self.parts.load_state_dict({name: torch.tensor(part) for name, part in weights.items()})
+
+    def _thinned(self, units: torch.Tensor, chance: np.random.Generator | None) -> torch.Tensor:
+        """Dropout; sixteen random bits a unit cost an eighth of what torch's own dropout does."""
+        import torch
+
+        if chance is None or not self.dropout:
+            return units
+        drawn = chance.integers(2**64, size=-(-units.numel() // 4), dtype="uint64").view("uint16")
+        dropped = min(round(self.dropout * 2**16), 2**16 - 1)
+        factors = (drawn >= dropped) * np.float32(1 / (1 - dropped / 2**16))
+        kept = torch.from_numpy(factors[: units.numel()]).view(units.shape)
+        return units * kept.to(units.dtype)
 
 
 def new_network(shape: Shape, columns: int, shares: npt.NDArray[np.float64]) -> Network:
@@ -79,16 +99,16 @@ def new_network(shape: Shape, columns: int, shares: npt.NDArray[np.float64]) -> 
     import torch
     from torch import nn
 
-    between = shape.dropout if shape.layers > 1 else 0.0
+    inputs = [columns, *[shape.hidden] * (shape.layers - 1)]
+    layers = {f"lstm{k}": nn.LSTM(width, shape.hidden) for k, width in enumerate(inputs)}
     parts = nn.ModuleDict(
         {
-            "lstm": nn.LSTM(columns, shape.hidden, shape.layers, batch_first=True, dropout=between),
+            **layers,
             "wide": nn.Linear(shape.hidden, shape.dense),
-            "dropout": nn.Dropout(shape.dropout),
             "narrow": nn.Linear(shape.dense, shape.embedding),
             "head": nn.Linear(shape.embedding, len(shares)),
         }
     )
     with torch.no_grad():
         parts["head"].bias.copy_(torch.tensor(np.log(shares), dtype=torch.float32))
-    return Network(parts)
+    return Network(parts, shape.dropout)

@@ -118,9 +118,10 @@ def train_network(
     scaler = Scaler.fit(samples.table.columns, older.values)
     scaled = scaler.apply(samples.table.values).astype("float32")
     parts = _Part.of(older, scaled, lookback), _Part.of(newer, scaled, lookback)
-    with _alone(int(rng.integers(2**63 - 1))):
+    chance = np.random.default_rng(int(rng.integers(2**63 - 1)))
+    with _alone(int(chance.integers(2**63 - 1))):
         network = new_network(shape, scaled.shape[1], _shares(older))
-        log = _train(network, parts, training)
+        log = _train(network, parts, training, chance)
         return Trained(network.weights(), scaler, log)
 
 
@@ -139,12 +140,14 @@ class _Part:
         weight = (samples.weight / samples.weight.mean()).astype("float32")
         return cls(scaled, samples.rows, samples.label.astype("int64"), weight, lookback)
 
-    def loss(self, network: Network, chosen: npt.NDArray[np.int64]) -> torch.Tensor:
+    def loss(
+        self, network: Network, chosen: Rows, chance: np.random.Generator | None = None
+    ) -> torch.Tensor:
         """Weighted cross-entropy of each chosen window."""
         import torch
 
         windows = torch.from_numpy(gather(self.scaled, self.rows[chosen], self.lookback))
-        logits = network.logits(windows).float()
+        logits = network.logits(windows, chance).float()
         label = torch.from_numpy(self.label[chosen])
         loss = torch.nn.functional.cross_entropy(logits, label, reduction="none")
         return loss * torch.from_numpy(self.weight[chosen])
@@ -171,20 +174,24 @@ def _shares(samples: Samples) -> Floats:
     return np.asarray(counts / counts.sum())
 
 
-def _train(network: Network, parts: tuple[_Part, _Part], training: Training) -> TrainingLog:
+def _train(
+    network: Network,
+    parts: tuple[_Part, _Part],
+    training: Training,
+    chance: np.random.Generator,
+) -> TrainingLog:
     import torch
 
     train, validation = parts
-    shuffler = torch.Generator().manual_seed(int(torch.randint(2**63 - 1, (1,))))
-    optimiser = torch.optim.Adam(network.parts.parameters(), lr=training.learning_rate)
+    optimiser = torch.optim.Adam(network.parts.parameters(), lr=training.learning_rate, fused=True)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser, factor=training.plateau_factor, patience=training.plateau_patience
     )
     log = TrainingLog(len(train.rows), len(validation.rows), 0, 0, 0, math.inf, (), ())
     best = network.weights()
     while log.epochs < training.max_epochs and log.epochs - log.best_epoch < training.patience:
-        order = torch.randperm(len(train.rows), generator=shuffler).numpy()
-        losses = _epoch(network, optimiser, train, order, training), _evaluate(network, validation)
+        trained = _epoch(network, optimiser, train, training, chance)
+        losses = trained, _evaluate(network, validation)
         plateau.step(losses[1])
         log = _after_epoch(log, *losses)
         best = network.weights() if log.best_epoch == log.epochs else best
@@ -202,19 +209,20 @@ def _epoch(
     network: Network,
     optimiser: torch.optim.Optimizer,
     part: _Part,
-    order: npt.NDArray[np.int64],
     training: Training,
+    chance: np.random.Generator,
 ) -> float:
-    """One pass in the given order; the mean loss on the way."""
+    """One pass in an order drawn anew; the mean loss on the way."""
     import torch
 
     network.parts.train()
+    order = chance.permutation(len(part.rows))
     total = 0.0
     for start in range(0, len(order), training.batch):
         chosen = order[start : start + training.batch]
         optimiser.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=training.precision == "bf16"):
-            loss = part.loss(network, chosen)
+            loss = part.loss(network, chosen, chance)
         loss.mean().backward()
         torch.nn.utils.clip_grad_norm_(network.parts.parameters(), training.gradient_norm)
         optimiser.step()

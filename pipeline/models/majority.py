@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.config import Record
-from pipeline.models.base import FeatureTable, Files, Floats, Rows, Samples
+from pipeline.models.base import FeatureTable, Files, Floats, Report, Rows, Samples
 
 FILE = "majority.json"
 
@@ -48,3 +48,7 @@ class FittedMajority:
         """One JSON file."""
         told = {"columns": list(self.columns), "shares": list(self.shares)}
         return {FILE: json.dumps(told).encode()}
+
+    def report(self) -> Report:
+        """Nothing: it only counts."""
+        return {}

@@ -26,7 +26,7 @@ def build_graph(weights: Weights, output: Output) -> bytes:
     Parameters
     ----------
     weights
-        Named as torch names them: ``lstm.*``, ``wide.*``, ``narrow.*``, ``head.*``.
+        Named as torch names them: ``lstm0.*`` and on, ``wide.*``, ``narrow.*``, ``head.*``.
     output
         ``embedding`` leaves the training head out.
 
@@ -38,12 +38,12 @@ def build_graph(weights: Weights, output: Output) -> bytes:
     from onnx import TensorProto, helper
 
     graph = _Graph()
-    layers = sum(name.startswith("lstm.weight_ih_l") for name in weights)
+    layers = sum(name.startswith("lstm") and name.endswith("weight_ih_l0") for name in weights)
     graph.add("Transpose", [INPUT], ["steps0"], perm=[1, 0, 2])
     for layer in range(layers):
         _add_lstm(graph, weights, layer, last=layer == layers - 1)
     _add_dense(graph, weights, output)
-    columns = weights["lstm.weight_ih_l0"].shape[1]
+    columns = weights["lstm0.weight_ih_l0"].shape[1]
     outputs = len(weights["narrow.bias" if output == "embedding" else "head.bias"])
     single = TensorProto.FLOAT
     made = helper.make_graph(
@@ -104,17 +104,17 @@ class _Graph:
 
 def _add_lstm(graph: _Graph, weights: Weights, layer: int, *, last: bool) -> None:
     """One layer; inner layers hand on every step, the last one only its newest."""
-    told = {
-        "w": _gates(weights[f"lstm.weight_ih_l{layer}"])[None],
-        "r": _gates(weights[f"lstm.weight_hh_l{layer}"])[None],
+    parts = {
+        "w": _gates(weights[f"lstm{layer}.weight_ih_l0"])[None],
+        "r": _gates(weights[f"lstm{layer}.weight_hh_l0"])[None],
         "b": np.concatenate(
-            [_gates(weights[f"lstm.bias_{kind}_l{layer}"]) for kind in ("ih", "hh")]
+            [_gates(weights[f"lstm{layer}.bias_{kind}_l0"]) for kind in ("ih", "hh")]
         )[None],
     }
     inputs = [f"steps{layer}"] + [
-        graph.constant(f"{name}{layer}", part) for name, part in told.items()
+        graph.constant(f"{name}{layer}", part) for name, part in parts.items()
     ]
-    hidden = told["r"].shape[2]
+    hidden = parts["r"].shape[2]
     outputs = ["", f"raw{layer}"] if last else [f"raw{layer}"]
     graph.add("LSTM", inputs, outputs, hidden_size=hidden)
     axis = graph.constant(f"axis{layer}", np.array([0 if last else 1], "int64"))

@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import psutil
 from pipeline.errors import RetryLater, StageError, VintageError, told_by_stage
 from pipeline.operations.workspace import Workspace, child_environment
 from pipeline.runner import FAILURE
+from registry.errors import RegistryError
 
 RUNNING = "Running stage '"
 PATIENCE_SECONDS = 5
@@ -34,7 +35,11 @@ class BuildReport:
 
 
 def reproduce(
-    workspace: Workspace, home: Path, progress: Callable[[str], None], force: bool = False
+    workspace: Workspace,
+    home: Path,
+    progress: Callable[[str], None],
+    force: bool = False,
+    targets: Sequence[str] = (),
 ) -> BuildReport:
     """Bring a workspace up to date.
 
@@ -42,20 +47,23 @@ def reproduce(
     ----------
     progress
         Called with a stage's name when it starts.
+    targets
+        The stages wanted, with what they need; every stage where none is named.
 
     Raises
     ------
-    VintageError
+    VintageError or RegistryError
         The error of the stage that failed, with its own exit code.
     """
     _free(workspace)
     workspace.path(FAILURE).unlink(missing_ok=True)
     lines: list[str] = []
-    code, ran = _run(workspace, home, progress, force, lines)
+    words = [*(["--force"] if force else []), *targets]
+    code, ran = _run(workspace, home, progress, words, lines)
     if code != 0 and any(DAMAGED in line for line in lines):
         workspace.path(DVC_LOCK).unlink(missing_ok=True)
         lines.clear()
-        code, ran = _run(workspace, home, progress, force, lines)
+        code, ran = _run(workspace, home, progress, words, lines)
     if code != 0:
         raise _failure(workspace, lines)
     return BuildReport(tuple(ran))
@@ -65,10 +73,10 @@ def _run(
     workspace: Workspace,
     home: Path,
     progress: Callable[[str], None],
-    force: bool,
+    words: Sequence[str],
     lines: list[str],
 ) -> tuple[int, list[str]]:
-    command = [sys.executable, "-m", "dvc", "repro", *(["--force"] if force else [])]
+    command = [sys.executable, "-m", "dvc", "repro", *words]
     with subprocess.Popen(
         command,
         cwd=workspace.folder,
@@ -129,10 +137,12 @@ def _stop(process: subprocess.Popen[str]) -> None:
             process.wait(PATIENCE_SECONDS)
 
 
-def _failure(workspace: Workspace, lines: list[str]) -> VintageError:
+def _failure(workspace: Workspace, lines: list[str]) -> VintageError | RegistryError:
     path = workspace.path(FAILURE)
     if path.is_file():
         told = json.loads(path.read_text())
+        if told["exit_code"] == RegistryError.exit_code:
+            return RegistryError(told["message"])
         return told_by_stage(told["message"], told["exit_code"])
     errors = [line for line in lines if line.lower().startswith("error")]
     found = errors[0] if errors else " ".join(lines[-3:])

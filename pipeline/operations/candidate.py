@@ -16,7 +16,7 @@ from pipeline.evaluation.comparison import OutOfFold
 from pipeline.frames import encode_frame, read_frame
 from pipeline.models.bundle import FILE
 from pipeline.operations.workspace import Workspace
-from pipeline.runner import STAGES, TOLD
+from pipeline.runner import STAGES, TOLD, Timing, read_timing
 from pipeline.stage_configs import RUN, RunFacts
 from pipeline.stages import paths
 from registry.card import Card
@@ -29,13 +29,17 @@ CARD = "card.json"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Files of a version to be, the figures measured on it, and its out-of-fold rows."""
+    """Files of a version to be, the figures measured on it, and its out-of-fold rows.
+
+    `timings` tell what each stage cost when it last ran; they are no part of the version.
+    """
 
     files: dict[str, bytes]
     metrics: dict[str, float]
     scores: dict[str, dict[str, float]]
     quality: Node
     out_of_fold: dict[str, OutOfFold]
+    timings: dict[str, Timing]
 
 
 def collect(workspace: Workspace, slot: Slot, run: RunFacts) -> Candidate:
@@ -66,12 +70,14 @@ def collect(workspace: Workspace, slot: Slot, run: RunFacts) -> Candidate:
     metrics = _json(workspace, paths.METRICS)
     quality = _json(workspace, paths.QUALITY)
     card = _card(workspace, slot, run, told)
+    timings = {stage: read_timing(stage, workspace.folder) for stage in STAGES}
     return Candidate(
-        files={**bundle, **predictions, CARD: card.to_bytes()},
+        files={**bundle, **predictions, **_pages(workspace), CARD: card.to_bytes()},
         metrics=metrics,
         scores={head: detail["scores"] for head, detail in details.items()},
         quality=quality,
         out_of_fold={head: _out_of_fold(frames[head], told[head]) for head in told},
+        timings={stage: timing for stage, timing in timings.items() if timing},
     )
 
 
@@ -98,6 +104,11 @@ def _read_folder(workspace: Workspace, folder: Path) -> dict[str, bytes]:
     root = workspace.path(folder)
     found = sorted(path for path in root.rglob("*") if path.is_file())
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+
+
+def _pages(workspace: Workspace) -> dict[str, bytes]:
+    pages = (paths.REPORT, paths.TRAINING_REPORT)
+    return {page.name: workspace.path(page).read_bytes() for page in pages}
 
 
 def _json(workspace: Workspace, path: Path) -> Any:

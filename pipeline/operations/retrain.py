@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,15 @@ from filelock import FileLock, Timeout
 from pipeline import log
 from pipeline.errors import RetryLater
 from pipeline.evaluation.comparison import compare
+from pipeline.evaluation.evidence import evidence_of
 from pipeline.market.candles import moment
 from pipeline.operations import candidate as candidates
 from pipeline.operations.build_run import reproduce
 from pipeline.operations.candidate import Candidate
 from pipeline.operations.target import Target
 from pipeline.operations.workspace import lock_path, prepare
+from pipeline.stages.paths import REPORT
+from pipeline.trial import TrialFacts
 from registry.errors import RegistryError
 from registry.gate import ChampionEvidence, Evidence, Verdict, judge
 from registry.history import Mode, Pointer
@@ -44,7 +46,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one retrain did."""
+    """What one retrain did; `report` is the version's page."""
 
     target: Target
     ran: tuple[str, ...]
@@ -54,6 +56,7 @@ class Outcome:
     verdict: Verdict
     pointer: Pointer | None
     before: str | None
+    report: Path
 
 
 def retrain(
@@ -92,7 +95,10 @@ def _decide(
 ) -> Outcome:
     registry, at = places.registry, now.isoformat()
     before = champion(registry.root, target.slot)
+    TrialFacts.of_local(target.plan.local, "compose").count(registry.root, "retrain")
     added = registry.add(target.slot, built.files, registered_at=at)
+    if costs := _costs(built, ran):
+        registry.note(target.slot, added.version, "built", at, **costs)
     verdict = judge(_evidence(built, registry, target, before), target.plan.run.gate)
     pointer = before
     if not _served_before(registry, target, added.version):
@@ -118,7 +124,18 @@ def _decide(
         verdict=verdict,
         pointer=pointer,
         before=before.version if before else None,
+        report=target.slot.folder(registry.root) / added.version / REPORT.name,
     )
+
+
+def _costs(built: Candidate, ran: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Seconds, CPU seconds and peak MiB of the stages that ran, each by stage."""
+    costs: dict[str, dict[str, float]] = {}
+    for stage in ran:
+        if stage in built.timings:
+            for name, value in asdict(built.timings[stage]).items():
+                costs.setdefault(name, {})[stage] = value
+    return costs
 
 
 def _served_before(registry: Registry, target: Target, version: str) -> bool:
@@ -130,17 +147,9 @@ def _served_before(registry: Registry, target: Target, version: str) -> bool:
 def _evidence(
     built: Candidate, registry: Registry, target: Target, before: Pointer | None
 ) -> Evidence:
-    scores = built.scores.values()
-    weakest = min(scores, key=lambda head: head["brier_skill_low"])
-    return Evidence(
-        finite=all(math.isfinite(value) for head in scores for value in head.values()),
-        effective_rows=min(head["effective_rows"] for head in scores),
-        brier_skill=weakest["brier_skill"],
-        brier_skill_low=weakest["brier_skill_low"],
-        classes=max(len(head.classes) for head in built.out_of_fold.values()),
-        balanced_accuracy=built.metrics["balanced_accuracy"],
-        champion=_against(built, registry, target, before) if before else None,
-    )
+    against = _against(built, registry, target, before) if before else None
+    classes = [len(head.classes) for head in built.out_of_fold.values()]
+    return evidence_of(built.scores, built.metrics, classes, against)
 
 
 def _against(

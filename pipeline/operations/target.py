@@ -11,7 +11,8 @@ import pandas as pd
 
 from pipeline.build import build
 from pipeline.choices import LAST, Choices, choose
-from pipeline.compose import Composed, compose_run, parse_words, read_root
+from pipeline.compose import Composed, compose_run, read_root
+from pipeline.conf_groups import parse_words
 from pipeline.errors import ConfigError, DataError
 from pipeline.market.candles import duration, moment
 from pipeline.market.exchanges.base import Exchange, Market
@@ -76,14 +77,12 @@ def newest_candle(target: Target, now: pd.Timestamp) -> pd.Timestamp | None:
 
 def _target(choices: Choices, composed: Composed, home: Path) -> Target:
     plan = plan_run(composed)
-    market = plan.run.market
-    foreign = None if plan.run.exchange == market.exchange else plan.run.exchange
     return Target(
         choices=choices,
         plan=plan,
-        slot=Slot(plan.run.recipe, market.name, foreign),
+        slot=plan.run.slot,
         exchange=build(composed.groups["exchange"], "exchange", plan.plugins),
-        market=market,
+        market=plan.run.market,
         store=CandleStore(home / "data" / "store"),
     )
 

@@ -1,42 +1,66 @@
-"""Score the out-of-fold predictions beside their baselines."""
+"""Score the out-of-fold predictions beside their baselines, and write what a person reads."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
 import pandas as pd
 
 from pipeline.config import Record
+from pipeline.evaluation.evidence import evidence_of, judge_alone
 from pipeline.evaluation.metrics import Scores, confusion, mean_over_heads, score_head
+from pipeline.evaluation.report import ReportFacts, render
+from pipeline.evaluation.training_report import importance_table, loss_table, training_report
+from pipeline.evaluation.training_table import training_markdown
 from pipeline.frames import read_frame
-from pipeline.runner import Context, Facts
+from pipeline.runner import Context, Facts, to_json
 from pipeline.stages import paths
 from registry.files import write_atomic
+from registry.gate import GateConfig
+
+Frames = dict[str, pd.DataFrame]
 
 
 class Config(Record):
-    """Class names per head."""
+    """What was run, class names per head, and the gate that says what the scores are worth."""
 
-    heads: dict[str, tuple[str, ...]]
+    recipe: str
+    exchange: str
+    market: str
     timeframe: str
+    as_of: str
+    gate: GateConfig
+    heads: dict[str, tuple[str, ...]]
+
+    @property
+    def title(self) -> str:
+        """What was run, in a few words."""
+        return " · ".join((self.recipe, self.exchange, self.market, self.timeframe))
 
 
 def run(config: Config, context: Context) -> Facts:  # noqa: ARG001
-    """Flat figures for every recipe alike, details per head, one plot."""
-    scores: dict[str, Scores] = {}
-    details: dict[str, Any] = {}
-    outcomes: list[pd.DataFrame] = []
-    for head, classes in sorted(config.heads.items()):
-        joined = _join(head)
-        scores[head] = score_head(joined, classes, config.timeframe)
-        details[head] = {"scores": scores[head], **_details(joined, classes)}
-        outcomes.append(_outcomes(joined, classes))
+    """Flat figures for every recipe alike, details per head, plots and pages."""
+    joined = {head: _join(head) for head in sorted(config.heads)}
+    scores = {
+        head: score_head(rows, config.heads[head], config.timeframe)
+        for head, rows in joined.items()
+    }
     flat = mean_over_heads(scores)
-    write_atomic(paths.METRICS, _json(flat))
-    write_atomic(paths.HEADS, _json(details))
-    write_atomic(paths.CONFUSION, pd.concat(outcomes).to_csv(index=False).encode())
-    return dict(flat)
+    classes = [len(names) for names in config.heads.values()]
+    alone = judge_alone(evidence_of(scores, flat, classes), config.gate)
+    written: dict[Path, Facts] = {
+        paths.METRICS: flat,
+        paths.HEADS: {head: _details(config, joined, head, scores) for head in joined},
+        paths.VERDICT: alone,
+        paths.TRAINING_REPORT: training_report(_read(paths.TRAINING), joined, config.heads),
+    }
+    for path, facts in written.items():
+        write_atomic(path, to_json(facts))
+    for path, text in _texts(config, joined, written):
+        write_atomic(path, text.encode())
+    return {**flat, "verdict": alone["verdict"]}
 
 
 def _join(head: str) -> pd.DataFrame:
@@ -44,17 +68,36 @@ def _join(head: str) -> pd.DataFrame:
     return predictions.join(read_frame(paths.LABELS / f"{head}.parquet"), how="inner")
 
 
-def _details(joined: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Any]:
-    probability = joined[[f"p_{name}" for name in classes]].to_numpy("float64")
-    counts = confusion(probability, joined["label"].to_numpy("int64"))
-    time = joined.index.get_level_values("time")
+def _read(path: Path) -> Facts:
+    facts: Facts = json.loads(path.read_text())
+    return facts
+
+
+def _details(config: Config, joined: Frames, head: str, scores: dict[str, Scores]) -> Facts:
+    classes, rows = config.heads[head], joined[head]
+    probability = rows[[f"p_{name}" for name in classes]].to_numpy("float64")
+    counts = confusion(probability, rows["label"].to_numpy("int64"))
+    time = rows.index.get_level_values("time")
     return {
+        "scores": scores[head],
         "classes": list(classes),
         "confusion": counts.tolist(),
         "class_rows": counts.sum(axis=1).tolist(),
         "test_from": time.min().isoformat(),
         "test_to": time.max().isoformat(),
     }
+
+
+def _texts(
+    config: Config, joined: Frames, written: dict[Path, Facts]
+) -> Iterator[tuple[Path, str]]:
+    training = written[paths.TRAINING_REPORT]
+    outcomes = [_outcomes(rows, config.heads[head]) for head, rows in joined.items()]
+    yield paths.TRAINING_TABLE, training_markdown(f"{config.title}, as of {config.as_of}", training)
+    yield paths.CONFUSION, pd.concat(outcomes).to_csv(index=False)
+    yield paths.LOSS, loss_table(training).to_csv(index=False)
+    yield paths.IMPORTANCE, importance_table(training).to_csv(index=False)
+    yield paths.REPORT, render(_report_facts(config, joined, written))
 
 
 def _outcomes(joined: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -66,5 +109,16 @@ def _outcomes(joined: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
     )
 
 
-def _json(told: Any) -> bytes:
-    return json.dumps(told, indent=1, sort_keys=True).encode() + b"\n"
+def _report_facts(config: Config, joined: Frames, written: dict[Path, Facts]) -> ReportFacts:
+    return ReportFacts(
+        title=config.title,
+        as_of=config.as_of,
+        verdict=written[paths.VERDICT]["verdict"],
+        sentence=written[paths.VERDICT]["sentence"],
+        flat=written[paths.METRICS],
+        heads=written[paths.HEADS],
+        training=written[paths.TRAINING_REPORT],
+        quality=_read(paths.QUALITY),
+        candles=read_frame(paths.CLEAN),
+        out_of_fold=joined,
+    )

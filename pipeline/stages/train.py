@@ -6,15 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config import Node, Record
+from pipeline.build import TARGET
+from pipeline.config import Node, Record, home
 from pipeline.frames import read_frame, write_frame
 from pipeline.models.base import Model
 from pipeline.models.bundle import HeadDeclaration, pack
 from pipeline.models.windows import with_whole_windows
-from pipeline.runner import Context, Facts
+from pipeline.runner import LOCAL, Context, Facts, to_json
 from pipeline.splits.fold import Split
 from pipeline.stages import paths
 from pipeline.training import TrainedHead, labelled_samples, train_head
+from pipeline.training_facts import head_facts
+from pipeline.trial import REGISTRY, TrialFacts
 from registry.files import write_atomic
 
 
@@ -40,10 +43,11 @@ class Config(Record):
 
 
 def run(config: Config, context: Context) -> Facts:
-    """Load, train, save; heads are independent of each other."""
-    trained, declared = {}, {}
+    """Count the trial, load, train, save; heads are independent of each other."""
+    TrialFacts.of_local(context.local, str(LOCAL)).count(home() / REGISTRY, "train")
+    trained, declared, heads = {}, {}, {}
     for name, head in sorted(config.heads.items()):
-        trained[name] = _train(config, context, name)
+        trained[name], heads[name] = _train(config, context, name)
         declared[name] = HeadDeclaration(
             features=head.features, label=head.label, model=head.model, classes=head.classes
         )
@@ -52,17 +56,19 @@ def run(config: Config, context: Context) -> Facts:
         write_atomic(paths.BUNDLE / path, content)
     for name, result in trained.items():
         write_frame(paths.PREDICTIONS / f"{name}.parquet", result.predictions)
+    write_atomic(paths.TRAINING, to_json({"libraries": context.libraries, "heads": heads}))
     return {name: _facts(result) for name, result in trained.items()}
 
 
-def _train(config: Config, context: Context, name: str) -> TrainedHead:
+def _train(config: Config, context: Context, name: str) -> tuple[TrainedHead, Facts]:
     head = config.heads[name]
     model: Model = context.build(head.model, f"model of {name}")
     split: Split = context.build(config.split, "split")
     table = read_frame(paths.FEATURES / f"{head.feature_set}.parquet")
     labelled = labelled_samples(table, read_frame(paths.LABELS / f"{name}.parquet"), head.classes)
     samples = with_whole_windows(labelled, config.lookback)
-    return train_head(samples, model, split, config.seed)
+    trained = train_head(samples, model, split, config.seed)
+    return trained, head_facts(samples, trained, str(head.model[TARGET]), model.lookback)
 
 
 def _facts(result: TrainedHead) -> dict[str, list[int]]:

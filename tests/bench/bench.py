@@ -27,7 +27,7 @@ from pipeline.build import build
 from pipeline.config import read_yaml
 from pipeline.features.feature_set import FeatureSet
 from pipeline.market.store import CandleStore, Series
-from tests.bench import peers
+from tests.bench import models, peers
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = 7
@@ -56,7 +56,7 @@ def main() -> None:
     heads = f"{'what':<50} {'ours':>9} {'peer':>9} {'ratio':>7}"
     print(f"{heads}  {'range':<14} peer")
     with tempfile.TemporaryDirectory() as folder, peer_process(sys.argv[1]) as peer:
-        for make in (features, store, starts, no_op):
+        for make in (features, sequence_models, store, starts, no_op):
             for row in make(Path(folder), peer):
                 print(measured(row), flush=True)
     print(f"\n{time.monotonic() - started:.0f} s in all")
@@ -141,6 +141,18 @@ def _same_values(ours: FeatureSet, theirs: dict[str, float]) -> None:
     last = ours.compute_all(peers.candles(peers.LONG)).iloc[-1]
     assert set(last.index) == set(theirs)
     np.testing.assert_allclose(last.to_numpy(), [theirs[name] for name in last.index], rtol=1e-4)
+
+
+def sequence_models(folder: Path, peer: Peer) -> Iterator[Row]:
+    """The networks and the trees behind them; both sides in this process."""
+    for pair in models.pairs(folder):
+        yield Row(
+            pair.what,
+            lambda pair=pair: spent(pair.ours),
+            lambda pair=pair: spent(pair.peer),
+            pair.name,
+            pair.calls,
+        )
 
 
 def store(folder: Path, peer: Peer) -> Iterator[Row]:

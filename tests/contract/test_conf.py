@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from typing import Any
 
@@ -13,11 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.build import TARGET, build
-from pipeline.choices import GROUPS
+from pipeline.choices import GROUPS, NONE
 from pipeline.code_digest import code_of
-from pipeline.compose import options, read_root
+from pipeline.compose import read_root
+from pipeline.conf_options import options
 from pipeline.config import Node, read_yaml
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
+from pipeline.experiments.search_space import Search, read_search
+from pipeline.experiments.subject import Subject, Tuning, check_tuning
 from pipeline.features.feature_set import FeatureSet
 from pipeline.frames import key_by_market
 from pipeline.market.candles import COLUMNS, duration, moment
@@ -28,7 +32,7 @@ from pipeline.runner import STAGES
 from pipeline.splits.fold import Split, check_folds
 from pipeline.training import check_probabilities
 from tests.conftest import AS_OF
-from tests.spine import CONF, planned
+from tests.spine import CONF, chosen, planned
 from tests.volume import volume
 
 HOUR = pd.Timedelta(hours=1)
@@ -75,6 +79,9 @@ def test_options_are_found() -> None:
 
 
 def word_for(group: str, name: str) -> list[str]:
+    if group == "tune" and name != NONE:
+        own = read_yaml(CONF / group / f"{name}.yaml")["recipe"]
+        return [f"tune={name}", f"recipe={own}", "exchange=simulated"]
     if group in GROUPS:
         return [f"{group}={name}", *(["exchange=simulated"] if group != "exchange" else [])]
     return [f"recipe.{group}={name}"] if group == "validation" else []
@@ -288,6 +295,8 @@ def test_a_model_is_the_same_after_saving(name: str, classes: int) -> None:
     one = fitted.predict_proba(given.table, given.rows)
     assert one.tobytes() == again.predict_proba(given.table, given.rows).tobytes()
     assert again.save() == files
+    assert again.report() == fitted.report()
+    assert json.loads(json.dumps(fitted.report(), allow_nan=False)) == fitted.report()
 
 
 @every_model
@@ -473,6 +482,28 @@ def test_nothing_is_an_empty_frame(name: str) -> None:
         assert len(empty) == 0
         assert list(empty.columns) == list(COLUMNS)
     assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", exchange.feed)
+
+
+# searches
+
+
+@pytest.mark.parametrize("name", options(CONF, "search"))
+def test_a_search_fits_a_model(name: str) -> None:
+    """The model it is named after, or any; both ends of every range and every choice compose."""
+    search, models = read_search(CONF, name), options(CONF, "model")
+    own = [name] if name in models else models
+    assert any(fits(search, model) for model in own)
+
+
+def fits(search: Search, model: str) -> bool:
+    choices = chosen(f"model={model}")
+    tuning = Tuning(Subject.of(choices, CONF), search, 1)
+    try:
+        return check_tuning(tuning).keys() == search.space.keys()
+    except ConfigError:
+        if model == search.name:
+            raise
+        return False
 
 
 def test_something_is_looked_at() -> None:

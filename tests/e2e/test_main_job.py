@@ -68,6 +68,7 @@ def _experiments(folder: Path, real_data: Path) -> None:
     run(folder, "dvc", "exp", "run", "--temp", *words, "-Smodel=majority", "-n", "in-temp")
     run(folder, "dvc", "exp", "run", "--temp", "-Smarket=SIM-ETH", "-n", "elsewhere")
     assert (folder / "data/store/simulated/SIM-ETH/1h").is_dir(), "the store is the checkout's own"
+    assert (folder / "models/registry/demo/SIM-ETH/trials.jsonl").is_file(), "and so is the ledger"
     assert git(folder, "status", "--porcelain") == ""
     run(folder, "dvc", "exp", "run", "--queue", *words, "-Smodel=majority,lightgbm")
     run(folder, "dvc", "queue", "start", "-j", "2")
@@ -78,6 +79,8 @@ def _experiments(folder: Path, real_data: Path) -> None:
     assert all(row["log_loss"] for row in real)
     lightgbm = {row["balanced_accuracy"] for row in real if row["model"] == "lightgbm"}
     assert lightgbm == {here["balanced_accuracy"]}
+    assert "tune=upbit_hourly-KRW-SOL" in run(folder, "vintage", "adopt", "in-temp")
+    assert "model: majority" in (folder / "conf/tune/upbit_hourly-KRW-SOL.yaml").read_text()
     shown = run(folder, "dvc", "exp", "show", "--md")
     assert "in-temp" in shown
     assert "balanced_accuracy" in shown

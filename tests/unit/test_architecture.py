@@ -99,9 +99,9 @@ def test_names_say_what_a_module_holds() -> None:
     assert [name for name in MODULES if Path(name).stem in vague] == []
 
 
-def test_only_compose_knows_hydra() -> None:
+def test_only_one_module_knows_hydra() -> None:
     users = {name for name in MODULES if "hydra" in imports_of(ast.walk(tree_of(name)))}
-    assert users == {"pipeline/compose.py"}
+    assert users == {"pipeline/conf_groups.py"}
 
 
 def test_only_exchanges_and_brokers_reach_the_network() -> None:

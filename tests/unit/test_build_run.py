@@ -16,7 +16,7 @@ CUT = "ERROR: './dvc.lock' validation failed."
 
 def _dvc(answers: list[tuple[int, str]]) -> Callable[..., tuple[int, list[str]]]:
     def run(
-        workspace: Workspace, home: Path, progress: object, force: bool, lines: list[str]
+        workspace: Workspace, home: Path, progress: object, words: list[str], lines: list[str]
     ) -> tuple[int, list[str]]:
         code, line = answers.pop(0)
         lines.append(line)
@@ -43,3 +43,29 @@ def test_another_failure_keeps_the_lock(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(StageError, match="something else"):
         build_run.reproduce(Workspace(tmp_path), tmp_path, print)
     assert lock.read_text() == "whole"
+
+
+@pytest.mark.parametrize(
+    ("force", "targets", "words"),
+    [
+        (False, (), []),
+        (True, (), ["--force"]),
+        (False, ("features", "labels"), ["features", "labels"]),
+    ],
+)
+def test_dvc_is_told_what_is_wanted(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    force: bool,
+    targets: tuple[str, ...],
+    words: list[str],
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(*told: object) -> tuple[int, list[str]]:
+        asked.append(list(told[3]))
+        return 0, []
+
+    monkeypatch.setattr(build_run, "_run", run)
+    build_run.reproduce(Workspace(tmp_path), tmp_path, print, force, targets)
+    assert asked == [words]

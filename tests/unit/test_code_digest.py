@@ -192,11 +192,13 @@ EDITS = {
     "registry/files.py": {*STAGES},
     "pipeline/compose.py": set(),
     "pipeline/stage_configs.py": set(),
+    "pipeline/tune_choice.py": set(),
+    "pipeline/trial.py": {"train"},
     "pipeline/commands/stage.py": set(),
     "pipeline/operations/retrain.py": set(),
     "pipeline/live/predictor.py": set(),
     "pipeline/market/exchanges/replay.py": set(),
-    "registry/gate.py": set(),
+    "registry/gate.py": {"evaluate"},
 }
 
 

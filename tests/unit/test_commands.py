@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 
 from pipeline import log
 from pipeline.__main__ import VERBS, main
-from pipeline.commands import experiments
 from pipeline.commands.console import progress, table
 from pipeline.config import read_yaml
 from pipeline.errors import DataError
 from pipeline.evaluation.metrics import FLAT
+from pipeline.operations import experiment_list
 from pipeline.runner import STAGES
 from tests.conftest import AS_OF, CHECKOUT
 from tests.spine import files_below, one_paragraph, own_conf, planned, put
@@ -245,7 +246,13 @@ def test_the_stages_run_one_after_the_other(conf: Path, home: Path, capsys: Capt
     put(home / "params.yaml", "set", "{recipe: {history_days: 20}}")
     for stage in ("compose", *STAGES):
         assert main(["stage", stage]) == 0, capsys.readouterr().err
-    assert capsys.readouterr() == ("", "")
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "fold 2" in out
+    assert re.search(r"trained in [\d.]+ s, [\d.]+ CPU s, at most \d+ MiB\n$", out)
+    for stage in STAGES:
+        timing = json.loads((home / f"build/timing/{stage}.json").read_text())
+        assert set(timing) == {"seconds", "cpu_seconds", "peak_mb"}
     metrics = json.loads((home / "reports/metrics.json").read_text())
     assert set(FLAT) <= set(metrics)
     assert (home / "models/candidate/bundle.json").is_file()
@@ -347,19 +354,21 @@ def shown(home: Path) -> list[dict[str, Any]]:
 
 
 def test_experiments_are_rows(home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiments, "_show", shown)
+    monkeypatch.setattr(experiment_list, "_show", shown)
     assert main(["experiments", "--json", "--sort", "log_loss"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["experiment"] for row in rows] == ["0123456", "slow-fox", "late-owl", "broken-run"]
     assert [row["state"] for row in rows] == ["done", "done", "queued", "failed"]
     assert [row["log_loss"] for row in rows] == [1.5, 1.25, None, None]
     assert rows[1]["set"] == "model.max_depth=3"
+    assert (rows[1]["recipe"], rows[1]["tune"], rows[1]["revision"]) == ("demo", None, "0123456789")
     assert main(["experiments"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[:2] == ["experiment", "state"]
-    assert "1.25" in lines[2]
+    same, blank, header, *lines = capsys.readouterr().out.splitlines()
+    assert (same, blank) == ("  every row recipe demo", "")
+    assert header.split() == ["experiment", "state", "model", "set", "log_loss"]
+    assert "1.25" in lines[1]
     assert main(["experiments", "--md"]) == 0
-    assert capsys.readouterr().out.startswith("| experiment | state |")
+    assert capsys.readouterr().out.startswith("| experiment | state | recipe | model |")
     assert main(["experiments", "--sort", "log_los"]) == 2
     assert "did you mean log_loss?" in one_paragraph(capsys)
 

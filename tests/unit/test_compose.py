@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.compose import options, parse_words
+from pipeline.conf_groups import parse_words
+from pipeline.conf_options import options
 from pipeline.config import read_yaml, to_yaml
 from pipeline.errors import ConfigError
 from pipeline.settings import checked

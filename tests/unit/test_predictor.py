@@ -15,7 +15,7 @@ from pipeline.frames import key_by_market
 from pipeline.labels.three_class import ThreeClass
 from pipeline.live.loading import unpack
 from pipeline.live.predictor import Predictor, Serving
-from pipeline.models.base import FeatureTable, Fitted, Model
+from pipeline.models.base import FeatureTable, Fitted, Model, Report
 from pipeline.models.bundle import FILE, HeadDeclaration, pack
 from pipeline.training import labelled_samples
 from registry.manifest import VerifiedBundle
@@ -171,6 +171,9 @@ def test_a_model_that_says_no_probabilities_is_refused(
             return np.full((len(rows), 3), np.nan)
 
         def save(self) -> dict[str, bytes]:
+            return {}
+
+        def report(self) -> Report:
             return {}
 
     head = dataclasses.replace(predictor.bundle.heads["direction"], fitted=Broken())

@@ -93,16 +93,18 @@ def test_list_shows_accuracy_beside_its_majority(
     told(capsys)
     assert run(root, "list") == 0
     header, eth, sol, *_ = told(capsys).splitlines()
-    columns = "slot champion mode as_of versions balanced_accuracy majority"
+    columns = "slot champion mode as_of versions trials balanced_accuracy majority"
     assert header.split() == columns.split()
-    assert eth.split() == [str(ETH), "-", "-", "-", "1", "-", "-"]
-    assert sol.split() == [str(SOL), "v0002", "observe", "2025-12-21T00:00Z", "2", "0.41", "0.5"]
+    assert eth.split() == [str(ETH), "-", "-", "-", "1", "0", "-", "-"]
+    assert sol.split()[:4] == [str(SOL), "v0002", "observe", "2025-12-21T00:00Z"]
+    assert sol.split()[4:] == ["2", "0", "0.41", "0.5"]
     assert told_json(capsys, root, "list")[1] == {
         "slot": str(SOL),
         "champion": "v0002",
         "mode": "observe",
         "as_of": "2025-12-21T00:00Z",
         "versions": 2,
+        "trials": 0,
         "balanced_accuracy": 0.41,
         "majority": 0.5,
         "problem": None,

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import subprocess
@@ -22,7 +21,7 @@ from pipeline.models.lightgbm import LightGBM
 from pipeline.models.logistic import Logistic
 from pipeline.models.lstm import Lstm
 from pipeline.models.lstm_lgbm import LstmLgbm
-from pipeline.models.lstm_network import Shape
+from pipeline.models.lstm_network import Shape, new_network
 from pipeline.models.lstm_training import LEAST, Training, TrainingLog, cut_in_time
 from tests.conftest import CHECKOUT
 
@@ -244,35 +243,33 @@ def test_a_loss_that_is_never_finite_is_refused(scripted: list[float]) -> None:
         scripted_fit(max_epochs=2)
 
 
+def test_dropout_takes_its_share_and_keeps_the_mean() -> None:
+    with torch.random.fork_rng(devices=[]):
+        network = new_network(Shape(hidden=8, dropout=0.3), 3, np.full(3, 1 / 3))
+    units = torch.full((101, 7, 91), 2.0)
+    found = network._thinned(units, rng()).numpy()
+    assert (found == 0).mean() == pytest.approx(0.3, abs=0.005)
+    assert np.unique(found[found > 0]) == pytest.approx([2 / 0.7], rel=1e-4)
+    assert ((found == 0).mean(axis=(1, 2)) > 0.2).all()
+    assert torch.equal(network._thinned(units, None), units)
+    half = network._thinned(units.to(torch.bfloat16), rng())
+    assert half.dtype == torch.bfloat16
+    np.testing.assert_array_equal(half.float().numpy() == 0, found == 0)
+
+
+def test_dropout_is_for_training_alone() -> None:
+    given = samples(300)
+    saved = []
+    for share in (0.0, 0.6):
+        shape = SHAPE.model_copy(update={"dropout": share})
+        fitted = LSTM.model_copy(update={"network": shape}).fit(given, rng())
+        found = [fitted.predict_proba(given.table, given.rows) for _ in range(2)]
+        assert found[0].tobytes() == found[1].tobytes()
+        saved.append(fitted.save()["network.onnx"])
+    assert saved[0] != saved[1]
+
+
 # chance, threads, places
-
-
-ELSEWHERE = """
-import hashlib, json, torch
-from tests.unit.test_sequence_models import BOTH, LINEAR, LSTM, rng, samples
-torch.set_num_threads(THREADS)
-told = {}
-for name, model in {"lstm": LSTM, "both": BOTH, "linear": LINEAR}.items():
-    saved = model.fit(samples(), rng()).save()
-    told |= {f"{name}/{file}": hashlib.sha256(saved[file]).hexdigest() for file in saved}
-print(json.dumps(told))
-"""
-
-
-def test_threads_and_processes_change_nothing() -> None:
-    here = {}
-    for name, model in {"lstm": LSTM, "both": BOTH, "linear": LINEAR}.items():
-        saved = model.fit(samples(), rng()).save()
-        here |= {f"{name}/{file}": hashlib.sha256(saved[file]).hexdigest() for file in saved}
-    done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE.replace("THREADS", "2")],
-        cwd=CHECKOUT,
-        env=os.environ | {"OMP_NUM_THREADS": "4", "PYTHONHASHSEED": "4"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(done.stdout) == here
 
 
 def test_torch_is_left_as_it_was() -> None:

@@ -50,12 +50,13 @@ def test_a_plan_is_one_file_for_each_stage(
         assert set(told) == {"code", "libraries", "plugins", "config"}
         assert told["config"] == plan.stages[stage]
         assert len(told["code"]) == 64
-    assert read_yaml(Path("build/config/local.yaml")) == {"exchange": {}}
+    local = read_yaml(Path("build/config/local.yaml"))
+    assert (local["exchange"], local["trial"]["digest"]) == ({}, plan.trial)
 
 
 CHANGES = {
-    "as_of=2025-12-19T00:00Z": {"download", "validate"},
-    "market=SIM-ETH": {"download", "validate"},
+    "as_of=2025-12-19T00:00Z": {"download", "validate", "evaluate"},
+    "market=SIM-ETH": {"download", "validate", "evaluate"},
     "exchange.seed=8": {"download"},
     "recipe.history_days=30": {"download"},
     "validation.min_rows=7": {"validate"},
@@ -65,7 +66,7 @@ CHANGES = {
     "model=majority": {"train"},
     "split.test_share=0.3": {"train"},
     "seed=8": {"train"},
-    "gate.min_common_rows=51": set(),
+    "gate.min_common_rows=51": {"evaluate"},
     "recipe.action_threshold=0.6": set(),
     "as_of=2025-12-20T09:00+09:00": set(),
     "recipe=demo": set(),
@@ -87,7 +88,7 @@ def test_where_things_are_changes_no_stage(
     files = written(planned(*words, f"exchange.root={tmp_path}"), tmp_path / "b", monkeypatch)
     differing = {name for name in FILES if files[name] != without[name]}
     assert differing == {"local.yaml"}
-    assert read_yaml(Path("build/config/local.yaml")) == {"exchange": {"root": str(tmp_path)}}
+    assert read_yaml(Path("build/config/local.yaml"))["exchange"] == {"root": str(tmp_path)}
     assert str(tmp_path).encode() not in b"".join(files[f"{stage}.yaml"] for stage in STAGES)
     assert b"root" not in files["download.yaml"]
 
@@ -236,7 +237,8 @@ def test_a_declared_plugin_is_built_and_digested(
     assert told["plugins"] == [plugin]
     assert told["config"]["heads"]["direction"]["model"]["share"] == 0.3
     assert told["code"] != read_yaml(tmp_path / "b/build/config/train.yaml")["code"]
-    assert {name for name in FILES if files[name] != others[name]} == {"train.yaml", "run.yaml"}
+    differing = {name for name in FILES if files[name] != others[name]}
+    assert differing == {"train.yaml", "local.yaml", "run.yaml"}
 
 
 @pytest.fixture

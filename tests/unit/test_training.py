@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import weakref
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from pipeline.errors import DataError
 from pipeline.evaluation.metrics import score_head
 from pipeline.frames import key_by_market
 from pipeline.labels.three_class import ThreeClass
-from pipeline.models.base import FeatureTable, Files, Model, Rows, Samples
+from pipeline.models.base import FeatureTable, Files, Model, Report, Rows, Samples
 from pipeline.models.lightgbm import LightGBM
 from pipeline.models.majority import Majority
 from pipeline.splits.fold import Fold
@@ -36,11 +37,14 @@ TREES = LightGBM(
 
 @dataclass
 class Recorder:
-    """Remembers the rows and labels of every fit, and which were asked for afterwards."""
+    """Remembers the rows and labels of every fit, and what was asked of which afterwards."""
 
     lookback = 1
     fits: list[Samples] = field(default_factory=list)
-    asked: list[tuple[int, Rows]] = field(default_factory=list)
+    asked: list[tuple[int, FeatureTable, Rows]] = field(default_factory=list)
+
+    def asked_of(self, table: FeatureTable) -> list[tuple[int, Rows]]:
+        return [(number, rows) for number, seen, rows in self.asked if seen is table]
 
     def fit(self, samples: Samples, rng: np.random.Generator) -> RecorderFitted:
         self.fits.append(samples)
@@ -60,11 +64,14 @@ class RecorderFitted:
     drawn: float
 
     def predict_proba(self, table: FeatureTable, rows: Rows) -> np.ndarray:
-        self.recorder.asked.append((self.number, rows))
+        self.recorder.asked.append((self.number, table, rows))
         return np.tile([self.drawn, (1 - self.drawn) / 2, (1 - self.drawn) / 2], (len(rows), 1))
 
     def save(self) -> dict[str, bytes]:
         return {"drawn": repr(self.drawn).encode()}
+
+    def report(self) -> Report:
+        return {"chance": {"number": self.number, "drawn": self.drawn}}
 
 
 @dataclass(frozen=True)
@@ -142,9 +149,84 @@ def test_a_fit_sees_its_training_rows_and_no_other() -> None:
 def test_a_fold_is_predicted_by_its_own_fit() -> None:
     rows, recorder = joined_rows(), Recorder()
     trained = train_head(rows, recorder, TwoFolds(), seed=7)
-    assert [number for number, _ in recorder.asked] == [0, 1]
-    for (_, asked), fold in zip(recorder.asked, trained.folds, strict=True):
-        np.testing.assert_array_equal(asked, rows.rows[fold.test])
+    asked = recorder.asked_of(rows.table)
+    assert [number for number, _ in asked] == [0, 1]
+    for (_, seen), fold in zip(asked, trained.folds, strict=True):
+        np.testing.assert_array_equal(seen, rows.rows[fold.test])
+
+
+def test_each_fit_reports_in_order_of_the_folds_the_refit_last() -> None:
+    trained = train_head(joined_rows(), Recorder(), TwoFolds(), seed=7)
+    assert [report["chance"]["number"] for report in trained.reports] == [0, 1, 2]
+    assert isinstance(trained.fitted, RecorderFitted)
+    assert trained.reports[-1]["chance"]["drawn"] == trained.fitted.drawn
+
+
+def test_a_folds_model_is_gone_before_the_next_is_fitted() -> None:
+    class Held(RecorderFitted):
+        __hash__ = object.__hash__
+
+    @dataclass
+    class Holding(Recorder):
+        def fit(self, samples: Samples, rng: np.random.Generator) -> RecorderFitted:
+            at_once.append(len(alive))
+            alive.add(fitted := Held(self, len(at_once) - 1, samples.table.columns, rng.random()))
+            return fitted
+
+    alive: weakref.WeakSet[Held] = weakref.WeakSet()
+    at_once: list[int] = []
+    trained = train_head(joined_rows(), Holding(), TwoFolds(), seed=7)
+    assert at_once == [0, 0, 0]
+    assert list(alive) == [trained.fitted]
+
+
+def test_importance_is_asked_of_each_folds_own_model_on_rows_it_was_not_fitted_on() -> None:
+    rows, recorder = joined_rows(), Recorder()
+    trained = train_head(rows, recorder, TwoFolds(), seed=7)
+    asked = [(number, table) for number, table, _ in recorder.asked if table is not rows.table]
+    assert {number for number, _ in asked} == {0, 1}
+    for number, table in asked:
+        tested = rows.index[trained.folds[number].test]
+        assert table.index.isin(tested).all()
+        assert len(table.index) <= 512
+    assert {column.column for column in trained.importance} == set(rows.table.columns)
+    assert all(column.increase == column.error == 0 for column in trained.importance)
+
+
+def test_a_planted_column_is_the_only_important_one() -> None:
+    features, labels = frames(1200)
+    known = labels["label"].reindex(features.index).fillna(1)
+    features["n3"] = known + 0.5 * features["n3"]
+    samples = labelled_samples(features, labels, CLASSES)
+    first, *others = train_head(samples, TREES, SPLIT, seed=7).importance
+    assert first.column == "n3"
+    assert first.increase > 3 * first.error > 0
+    assert max(column.increase / column.error for column in others) < 3
+
+
+def test_the_error_of_importance_knows_that_labels_overlap() -> None:
+    rows = joined_rows()
+    (tested,) = (fold.test for fold in SPLIT.folds(rows.time, rows.ends_at))
+    assert rows.weight[tested].sum() < len(tested) / 4
+    quarter, whole = (
+        train_head(replace(rows, weight=rows.weight * scale), TREES, SPLIT, seed=7).importance
+        for scale in (0.25, 1.0)
+    )
+    for few, more in zip(quarter, whole, strict=True):
+        assert (few.column, few.increase) == (more.column, more.increase)
+        assert few.error == pytest.approx(2 * more.error)
+
+
+def test_what_importance_draws_changes_no_prediction() -> None:
+    rows, both = joined_rows(), []
+    for seed in (1, 2):
+        np.random.seed(seed)  # noqa: NPY002
+        both.append(train_head(rows, TREES, SPLIT, seed=7))
+    assert both[0].importance == both[1].importance
+    other = train_head(rows, TREES, SPLIT, seed=8)
+    assert [one.increase for one in other.importance] != [
+        one.increase for one in both[0].importance
+    ]
 
 
 def test_the_refit_sees_every_labelled_row() -> None:

@@ -1,0 +1,192 @@
+"""``vintage tune``: try settings of a slot's model, and say what the best score is worth."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.commands.arguments import checkout, parse, parser, with_words
+from pipeline.commands.console import progress, table, told
+from pipeline.config import home
+from pipeline.errors import ConfigError
+from pipeline.experiments.study import COMPLETE, FAILED, PRUNED, Tried
+from pipeline.experiments.tune import Tuned
+from pipeline.operations.retrain import Places
+from pipeline.operations.tuning import Asked, Outcome, adopt_best, tune_slot
+
+SHOWN = 5
+MOST_TRIALS = 100_000
+DROPPED = ("model", "features", "label", "split", "heads", "tune")  # what a tune file says itself
+EXAMPLES = (
+    "vintage tune recipe=demo --trials 20",
+    "vintage tune recipe=demo model=lstm --trials 10 --adopt",
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Try, rank, and adopt the best where that was asked for."""
+    made = parser("tune", "Search a model's settings, trial by trial.", EXAMPLES)
+    made.add_argument("--trials", type=int, default=30, metavar="N", help="trials in all (30)")
+    made.add_argument("--search", metavar="NAME", help="conf/search/NAME.yaml; the model's own")
+    made.add_argument("--adopt", action="store_true", help="write the best to conf/tune/")
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+    asked = parse(with_words(made), argv)
+    if not 1 <= asked.trials <= MOST_TRIALS:
+        found = str(asked.trials)
+        raise ConfigError("--trials is out of range", found=found, expected=f"1 to {MOST_TRIALS}")
+    now = pd.Timestamp.now(tz="UTC")
+    with progress("tune") as show:
+        places = Places(home(), checkout())
+        wanted = Asked(tuple(asked.words), asked.trials, asked.search)
+        outcome = tune_slot(wanted, places, now, show)
+        adopted = adopt_best(outcome, places.checkout / "conf") if asked.adopt else None
+    commands = _next(outcome, asked, adopted)
+    if asked.json:
+        print(json.dumps(_facts(outcome, adopted, commands)))
+    else:
+        print(_story(outcome, asked, adopted, commands))
+    return 0
+
+
+def _facts(outcome: Outcome, adopted: Path | None, commands: list[str]) -> dict[str, Any]:
+    tuned = outcome.tuned
+    return {
+        "slot": str(outcome.target.slot),
+        "as_of": outcome.target.plan.run.as_of,
+        "continued_unfinished": outcome.went_on,
+        "search": tuned.tuning.search.name,
+        "study": tuned.tuning.name,
+        "file": str(tuned.file),
+        "rows": tuned.scored.rows,
+        "independent_rows": tuned.scored.independent,
+        "folds": tuned.scored.folds,
+        "class_share_log_loss": tuned.scored.class_shares,
+        "tried": len(tuned.trials),
+        "tried_before": tuned.known_before,
+        **{state: tuned.count(state) for state in (COMPLETE, PRUNED, FAILED)},
+        "configurations": _configurations(tuned),
+        "base": dataclasses.asdict(tuned.base),
+        "best": dataclasses.asdict(tuned.ranked[0]),
+        "trials": [dataclasses.asdict(trial) for trial in tuned.trials],
+        "caution": _caution(tuned),
+        "adopted": str(adopted) if adopted else None,
+        "next": commands,
+    }
+
+
+def _story(
+    outcome: Outcome, asked: argparse.Namespace, adopted: Path | None, commands: list[str]
+) -> str:
+    tuned = outcome.tuned
+    as_of = outcome.target.plan.run.as_of[:16].replace("T", " ")
+    lines = [f"{outcome.target.slot}: {_headline(tuned)}", ""]
+    if outcome.went_on:
+        why = f"Goes on with the unfinished study of {as_of} UTC; as_of=MOMENT begins another."
+        lines += [told("as_of", why), ""]
+    lines += [
+        _table(tuned),
+        "",
+        told("tried", _counts(tuned)),
+        told("scored", _rows(tuned)),
+        told("baseline", _baseline(tuned)),
+        told("caution", _caution(tuned)),
+    ]
+    if failed := next((trial.reason for trial in tuned.trials if trial.reason), ""):
+        lines += [told("failed", f"the first one said: {failed}")]
+    if adopted:
+        lines += [told("adopted", f"conf/tune/{adopted.name}; git add it")]
+    elif asked.adopt:
+        lines += [told("adopted", "nothing: no trial beats the configuration as it is")]
+    if commands:
+        lines += ["", "Next:", *(f"  {command}" for command in commands)]
+    return "\n".join(lines)
+
+
+def _headline(tuned: Tuned) -> str:
+    best, base = tuned.ranked[0], tuned.base
+    if best == base:
+        return "nothing tried beats the configuration as it is"
+    own = (
+        "where the configuration as it is failed"
+        if base.log_loss is None
+        else (f"beside {base.log_loss:.5f} as it is")
+    )
+    return f"log loss {best.log_loss:.5f}, {own}"
+
+
+def _table(tuned: Tuned) -> str:
+    ranked, keys = tuned.ranked, list(tuned.tuning.search.space)
+    shown = [(str(rank), trial) for rank, trial in enumerate(ranked[:SHOWN], 1)]
+    if tuned.base not in ranked[:SHOWN]:
+        rank = str(ranked.index(tuned.base) + 1) if tuned.base in ranked else "-"
+        shown.append((rank, tuned.base))
+    header = ["rank", "trial", "log loss", *(key.removeprefix("model.") for key in keys)]
+    return table(header, [_row(rank, trial, keys) for rank, trial in shown])
+
+
+def _row(rank: str, trial: Tried, keys: list[str]) -> list[Any]:
+    loss = "failed" if trial.log_loss is None else f"{trial.log_loss:.5f}"
+    name = f"{trial.number}" if trial.number else "0 (as it is)"
+    return [rank, name, loss, *(trial.settings.get(key, "by head") for key in keys)]
+
+
+def _counts(tuned: Tuned) -> str:
+    before = f", {tuned.known_before} of them before" if tuned.known_before else ""
+    return (
+        f"{len(tuned.trials)} trials{before}: {tuned.count(COMPLETE)} scored on every fold, "
+        f"{tuned.count(PRUNED)} cut short, {tuned.count(FAILED)} failed"
+    )
+
+
+def _rows(tuned: Tuned) -> str:
+    scored = tuned.scored
+    rows, worth = sum(scored.rows.values()), max(scored.independent.values())
+    return (
+        f"{rows} out-of-fold rows of {scored.folds} folds, worth {worth:.4g} independent ones; the "
+        "same in every trial"
+    )
+
+
+def _baseline(tuned: Tuned) -> str:
+    shares, best = tuned.scored.class_shares, tuned.ranked[0].log_loss or 0.0
+    text = f"{shares:.5f} for always giving the class shares of the training rows"
+    return text if best < shares else f"{text}: no trial does better than knowing nothing else"
+
+
+def _caution(tuned: Tuned) -> str:
+    count = len(tuned.trials)
+    return (
+        f"The best of {count} tried is chosen by its score, so that score is no evidence that it "
+        f"will do as well. The slot's trial ledger has {_configurations(tuned)} configurations "
+        "more to hold against the next candidate, and the gate judges it like any other."
+    )
+
+
+def _configurations(tuned: Tuned) -> int:
+    return len({trial.digest for trial in tuned.trials if trial.digest})
+
+
+def _next(outcome: Outcome, asked: argparse.Namespace, adopted: Path | None) -> list[str]:
+    if outcome.tuned.ranked[0] == outcome.tuned.base:
+        return []
+    run = outcome.target.plan.run
+    moment = f"as_of={run.as_of.replace('+00:00', 'Z')}"
+    words = [moment if word == "as_of=last" else word for word in asked.words]
+    words += [] if any(word.startswith("as_of=") for word in words) else [moment]
+    flags = ["--trials", str(asked.trials), *(["--search", asked.search] if asked.search else [])]
+    name = adopted.stem if adopted else f"{run.recipe}-{run.market.name}"
+    kept = [word for word in asked.words if _first(word) not in DROPPED]
+    adopt = shlex.join(["vintage", "tune", *words, *flags, "--adopt"])
+    retrain = shlex.join(["vintage", "retrain", *kept, f"tune={name}"])
+    return [retrain] if adopted else [adopt, retrain]
+
+
+def _first(word: str) -> str:
+    return word.partition("=")[0].removeprefix("set.").split(".")[0]

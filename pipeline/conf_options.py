@@ -1,0 +1,42 @@
+"""The options of ``conf/``: one YAML each, named by its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.config import home
+from pipeline.errors import ConfigError, nearest
+
+
+def options(conf: Path, group: str) -> list[str]:
+    """Names of a group's options."""
+    return sorted(path.stem for path in (conf / group).glob("*.yaml"))
+
+
+def require_option(conf: Path, group: str, name: str) -> None:
+    """Refuse an option that does not exist.
+
+    Raises
+    ------
+    ConfigError
+        Naming the nearest, or how to make one visible that only the main checkout has.
+    """
+    valid = options(conf, group)
+    if name in valid:
+        return
+    if _lies_at_home(group, name):
+        raise ConfigError(
+            f"{group}={name} exists, but git does not track it, so this experiment's copy lacks it",
+            where=f"conf/{group}/{name}.yaml",
+            fix=f"git add conf/{group}/{name}.yaml and repeat",
+        )
+    raise ConfigError(
+        f"there is no {group} '{name}'", where=f"conf/{group}/", fix=nearest(name, valid)
+    )
+
+
+def _lies_at_home(group: str, name: str) -> bool:
+    try:
+        return name in options(home() / "conf", group)
+    except ConfigError:
+        return False

@@ -1,0 +1,76 @@
+"""Scores become evidence for the gate: the only place that says which figure it looks at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pipeline.evaluation.metrics import Scores
+from registry.gate import ChampionEvidence, Evidence, GateConfig, Verdict, judge
+
+UNDECIDABLE = "undecidable"
+
+
+def evidence_of(
+    scores: Mapping[str, Scores],
+    flat: Scores,
+    classes: Collection[int],
+    champion: ChampionEvidence | None = None,
+) -> Evidence:
+    """Evidence on a candidate: that of its weakest head.
+
+    Parameters
+    ----------
+    scores
+        What `score_head` gave, by head.
+    flat
+        Their mean over the heads.
+    classes
+        How many classes each head tells apart.
+
+    Examples
+    --------
+    >>> weak = {"brier_skill": 0.1, "brier_skill_low": -0.1, "effective_rows": 60.0}
+    >>> strong = {"brier_skill": 0.3, "brier_skill_low": 0.2, "effective_rows": 80.0}
+    >>> flat = {"balanced_accuracy": 0.4}
+    >>> evidence_of({"a": strong, "b": weak}, flat, [3, 2]).brier_skill
+    0.1
+    """
+    weakest = min(scores.values(), key=lambda head: head["brier_skill_low"])
+    return Evidence(
+        finite=all(math.isfinite(value) for head in scores.values() for value in head.values()),
+        effective_rows=min(head["effective_rows"] for head in scores.values()),
+        brier_skill=weakest["brier_skill"],
+        brier_skill_low=weakest["brier_skill_low"],
+        classes=max(classes),
+        balanced_accuracy=flat["balanced_accuracy"],
+        champion=champion,
+    )
+
+
+def judge_alone(evidence: Evidence, gate: GateConfig) -> dict[str, Any]:
+    """What the gate says of a candidate that is held against no champion, as JSON values.
+
+    Returns
+    -------
+    dict
+        ``verdict``: promote, observe, refuse, or undecidable (an observe for want of
+        independent rows); ``outcome``: the gate's own word; ``sentence``; ``conditions``.
+    """
+    verdict = judge(evidence, gate)
+    few = any(each.name == "effective_rows" and not each.passed for each in verdict.conditions)
+    undecidable = verdict.outcome == "observe" and few
+    return {
+        "verdict": UNDECIDABLE if undecidable else verdict.outcome,
+        "sentence": _sentence(verdict),
+        **verdict.model_dump(mode="json", exclude={"sentence"}),
+    }
+
+
+def _sentence(verdict: Verdict) -> str:
+    """The gate's sentence; where it would speak of there being no champion, one that does not."""
+    if verdict.outcome != "promote":
+        return verdict.sentence
+    reasons = "; ".join(condition.reason for condition in verdict.conditions)
+    return f"Promote, unless a champion stands against it: {reasons}."

@@ -1,0 +1,19 @@
+"""``reports/report.html``: one self-contained page of what a run found, for people.
+
+::
+
+    facts        what the page is made of
+    page         render: facts become one HTML text
+    figures      numbers and names as text
+    markup       elements; every text that is not markup is escaped
+    charts       scales, ticks and SVG pieces that stretch to any width
+    beside       scores beside baselines, and whether the difference is more than luck
+    calibration  scores of each fold, and probabilities against what happened
+    section_*    the parts of the page
+    style        colours and layout
+"""
+
+from pipeline.evaluation.report.facts import ReportFacts
+from pipeline.evaluation.report.page import render
+
+__all__ = ["ReportFacts", "render"]

@@ -1,0 +1,34 @@
+"""The words that the page uses."""
+
+from __future__ import annotations
+
+from pipeline.evaluation.report.layout import Place, pairs, section
+from pipeline.evaluation.report.markup import Html, tag
+
+WORDS = {
+    "Out-of-fold": "Predicted by a model that was not trained on that row, nor on any row whose "
+    "outcome became known later. Every score on this page is out-of-fold.",
+    "Fold": "One pair of training and later test rows.",
+    "Purge": "Leaving out the training rows whose label looks so far ahead that it reaches into "
+    "the test.",
+    "Refit": "The last fit, on every labelled row; this one is served. No score can be given for "
+    "it, because nothing is left to test it on.",
+    "Independent rows": "Neighbouring labels look at the same future and repeat each other. So "
+    "many rows, without any overlap, would tell as much.",
+    "Class shares": "How often each class happened in the training rows: what one knows without "
+    "looking at the market.",
+    "Brier skill": "How much smaller the squared error of the probabilities is than that of the "
+    "class shares. 0 is no better, 100 % is perfect, below 0 is worse.",
+    "Log loss": "Minus the logarithm of the probability that was given to what happened, in nats. "
+    "Sure and wrong costs most.",
+    "Balanced accuracy": "Accuracy within each class, averaged: naming the most common class "
+    "always gives no more than chance.",
+    "Undecidable": "Too few independent rows to tell skill from luck; more candles are needed, "
+    "not another look.",
+    "Observe": "The version gives signals and is watched; nothing is decided by them.",
+}
+
+
+def glossary(place: Place) -> Html:
+    """What the words mean."""
+    return section(place, "words", "Words", tag("div", pairs(WORDS.items()), class_="glossary"))

@@ -1,0 +1,64 @@
+"""What the candles are like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from pipeline.evaluation.report.facts import Facts
+from pipeline.evaluation.report.figures import count, minute, percent, plain, things, words
+from pipeline.evaluation.report.layout import Place, figure, lede, pairs, section
+from pipeline.evaluation.report.markup import Content, Html, bare
+
+NAMES = {
+    "candles": "Candles",
+    "first": "First",
+    "last": "Last",
+    "missing": "Missing candles",
+    "holes": "Holes",
+    "longest_hole": "Longest hole",
+    "history_short": "History shorter than asked for",
+}
+MOMENTS = ("first", "last")
+
+
+def quality(facts: Facts, place: Place) -> Html:
+    """Every key of the quality facts, those known first and in words."""
+    known = [key for key in NAMES if key in facts]
+    other = sorted(key for key in facts if key not in NAMES)
+    entries = [(_name(key), _value(key, facts[key])) for key in [*known, *other]]
+    return section(
+        place, "data", "The candles", lede(" ".join(_finding(facts))), figure(pairs(entries))
+    )
+
+
+def _finding(facts: Facts) -> Iterator[str]:
+    missing, candles = facts.get("missing"), facts.get("candles")
+    if isinstance(missing, int) and isinstance(candles, int) and candles:
+        if missing == 0:
+            yield f"{things(candles, 'candle')}, none missing in between."
+        else:
+            holes = facts.get("holes")
+            where = f" in {things(holes, 'hole')}" if isinstance(holes, int) else ""
+            part = percent(missing / (candles + missing), 2)
+            yield f"{things(candles, 'candle')}; {count(missing)} are missing{where} ({part})."
+    if facts.get("history_short") is True:
+        yield "History begins later than was asked for."
+    yield "Nothing is ever filled in or repaired."
+
+
+def _name(key: str) -> Content:
+    return NAMES.get(key) or bare(words(key))
+
+
+def _value(key: str, value: Any) -> Content:
+    if key in MOMENTS and isinstance(value, str):
+        try:
+            return f"{minute(pd.Timestamp(value))} UTC"
+        except ValueError:
+            return bare(value)
+    if key == "longest_hole" and isinstance(value, int):
+        return things(value, "candle")
+    return bare(plain(value))

@@ -1,0 +1,159 @@
+"""Scores beside their baselines."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from pipeline.evaluation.report.beside import Comparison, Word, comparisons
+from pipeline.evaluation.report.charts import Scale, share
+from pipeline.evaluation.report.facts import HeadFacts
+from pipeline.evaluation.report.figures import count, decimal, percent, things
+from pipeline.evaluation.report.layout import Place, figure, lede, section, stacking
+from pipeline.evaluation.report.markup import Content, Html, join, tag
+
+HEADER = ("Score", "Model", "Baseline", "Beside each other", "Verdict")
+NAMES = {
+    "brier_skill": (
+        "Brier skill",
+        "how much nearer the probabilities come to what happened",
+        "knowing only the class shares",
+    ),
+    "accuracy": (
+        "Accuracy",
+        "rows whose most probable class happened",
+        "always naming the most common class",
+    ),
+    "balanced_accuracy": (
+        "Balanced accuracy",
+        "the same, every class counting alike",
+        "chance",
+    ),
+    "log_loss": (
+        "Log loss",
+        "surprise for each row, in nats; lower is better",
+        "the class shares",
+    ),
+    "average_precision": (
+        "Average precision",
+        "how well each class is ranked above the others",
+        "the base rate",
+    ),
+}
+KINDS: dict[Word, str] = {"better": "better", "worse": "worse", "cannot tell": "open"}
+SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "cannot tell": "≈"}
+ROOM = 1.2
+
+
+def scores(head: HeadFacts, place: Place) -> Html:
+    """Each score beside its baseline, with what their difference is worth."""
+    found = comparisons(head)
+    return section(
+        place,
+        "scores",
+        "Scores beside baselines",
+        lede(_finding(found)),
+        tag("p", _rows(head)),
+        figure(
+            stacking(HEADER, [_row(each) for each in found], "scores"),
+            caption="Dot: the model, with the interval that luck among the independent rows leaves "
+            "(5 % on either side). Upright stroke: the baseline. Better and worse are said only "
+            "where the interval leaves the baseline out. The Brier skill decides; five scores are "
+            "looked at, so one alone proves little.",
+        ),
+    )
+
+
+def _finding(found: Sequence[Comparison]) -> str:
+    counts = Counter(each.word for each in found)
+    if counts["cannot tell"] == len(found):
+        return f"None of the {len(found)} scores can be told apart from its baseline."
+    if len(counts) == 1:
+        return f"All {len(found)} scores are {found[0].word} than their baselines."
+    kept = [
+        f"{counts[word]} {'is' if counts[word] == 1 else 'are'} {word}"
+        for word in ("better", "worse")
+        if counts[word]
+    ]
+    if counts["cannot tell"]:
+        kept.append(f"{counts['cannot tell']} cannot be told apart")
+    return f"Of {len(found)} scores beside their baselines, {' and '.join(kept)}."
+
+
+def _rows(head: HeadFacts) -> Html:
+    effective = head.scores["effective_rows"]
+    return join(
+        [
+            f"{things(head.scores['rows'], 'row')} predicted out of fold. Labels that look ahead "
+            "overlap, so neighbouring rows tell nearly the same: together they are worth ",
+            tag("strong", f"{decimal(effective, 1)} independent rows"),
+            ".",
+        ]
+    )
+
+
+def _row(each: Comparison) -> list[Content]:
+    title, about, baseline = NAMES[each.name]
+    return [
+        join([tag("span", title, class_="score"), tag("span", about, class_="note")]),
+        tag("span", _figure(each, each.value), class_="figure"),
+        join(
+            [
+                tag("span", _figure(each, each.baseline), class_="figure quiet"),
+                tag("span", baseline, class_="note"),
+            ]
+        ),
+        _track(each),
+        tag(
+            "span",
+            tag("span", SIGNS[each.word], aria_hidden="true"),
+            f" {each.word}",
+            class_=f"word {KINDS[each.word]}",
+        ),
+    ]
+
+
+def _figure(each: Comparison, value: float) -> str:
+    if each.name == "log_loss":
+        return decimal(value)
+    if each.name == "brier_skill" and value == 0:
+        return count(0)
+    return percent(value, signed=each.name == "brier_skill")
+
+
+def _track(each: Comparison) -> Html | None:
+    sign = -1 if each.name == "log_loss" else 1
+    ends = [each.baseline + sign * each.low, each.baseline + sign * each.high]
+    if not all(map(math.isfinite, [each.value, each.baseline, *ends])):
+        return None
+    scale = _scale(each, ends)
+    places = {
+        "value": scale.at(each.value),
+        "base": scale.at(each.baseline),
+        "low": max(scale.at(min(ends)), 0.0),
+        "high": min(scale.at(max(ends)), 1.0),
+    }
+    description = f"model {_figure(each, each.value)}, baseline {_figure(each, each.baseline)}"
+    return tag(
+        "svg",
+        tag("title", description),
+        tag("line", class_="rail", x1=0, x2="100%", y1=16, y2=16),
+        tag(
+            "line", class_="reach", x1=share(places["low"]), x2=share(places["high"]), y1=16, y2=16
+        ),
+        tag("line", class_="base", x1=share(places["base"]), x2=share(places["base"]), y1=6, y2=26),
+        tag("circle", class_="model", cx=share(places["value"]), cy=16, r=5.5),
+        class_=f"track {KINDS[each.word]}",
+        role="img",
+        aria_label=description,
+    )
+
+
+def _scale(each: Comparison, ends: Sequence[float]) -> Scale:
+    if each.name == "brier_skill":
+        reach = ROOM * max(map(abs, [each.value, *ends, 0.01]))
+        return Scale(-reach, reach)
+    if each.name == "log_loss":
+        return Scale(0.0, ROOM * max(each.value, each.baseline, *ends))
+    return Scale(0.0, 1.0)

@@ -1,0 +1,91 @@
+"""The verdict in words that anyone understands, and what was judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipeline.evaluation.report.facts import ReportFacts
+from pipeline.evaluation.report.figures import count, day, decimal, minute, percent, things
+from pipeline.evaluation.report.layout import pairs
+from pipeline.evaluation.report.markup import Content, Html, tag
+
+SEPARATOR = " · "
+PLAIN = {
+    "promote": "It predicts better than knowing only how often each outcome happens, by more than "
+    "luck explains. It may be put into service.",
+    "observe": "It is not shown to predict better than knowing only how often each outcome "
+    "happens. It may be watched; it must not decide.",
+    "undecidable": "There are too few independent rows to tell skill from luck. It may be "
+    "watched; it must not decide.",
+    "refuse": "It must not be put into service.",
+}
+
+
+def verdict(facts: ReportFacts) -> Html:
+    """The head of the page: title, verdict, what was judged, and the first figures."""
+    kind = facts.verdict if facts.verdict in PLAIN else "unknown"
+    return tag(
+        "header",
+        tag("p", "Report of a run", class_="eyebrow"),
+        tag("h1", *_title(facts.title)),
+        tag(
+            "div",
+            tag("p", facts.verdict, class_="badge"),
+            tag("p", PLAIN.get(facts.verdict, facts.sentence), class_="plain"),
+            tag("p", "The gate says: ", facts.sentence, class_="note"),
+            class_=f"verdict {kind}",
+        ),
+        pairs(_judged(facts)),
+        tag("div", *_tiles(facts), class_="tiles"),
+    )
+
+
+def _title(title: str) -> Iterator[Content]:
+    """The title, which breaks between its parts first."""
+    for number, part in enumerate(title.split(SEPARATOR)):
+        yield SEPARATOR if number else None
+        yield tag("span", part)
+
+
+def _judged(facts: ReportFacts) -> Iterator[tuple[str, Content]]:
+    yield "As of", f"{minute(facts.as_of)} UTC"
+    time = facts.candles.index.get_level_values("time")
+    if len(time):
+        span = f"{count(len(time))}, {day(time.min())} to {day(time.max())}"
+        yield "Candles", span
+    tested = [head.index.get_level_values("time") for head in facts.out_of_fold.values()]
+    if tested:
+        first, last = min(time.min() for time in tested), max(time.max() for time in tested)
+        yield "Tested on", f"{day(first)} to {day(last)}, candles the model had not seen"
+    if len(facts.heads) > 1:
+        yield "Figures below", f"mean of {things(len(facts.heads), 'head')}"
+
+
+def _tiles(facts: ReportFacts) -> Iterator[Html]:
+    flat = facts.flat
+    shown = {
+        "brier_skill": ("Brier skill", percent(flat.get("brier_skill"), signed=True)),
+        "accuracy": ("Accuracy", percent(flat.get("accuracy"))),
+        "balanced_accuracy": ("Balanced accuracy", percent(flat.get("balanced_accuracy"))),
+        "effective_rows": ("Independent rows", decimal(flat.get("effective_rows"), 1)),
+    }
+    beside = {
+        "brier_skill": "0 is knowing only the class shares",
+        "accuracy": f"{percent(flat.get('majority_accuracy'))} by always naming the most common "
+        "class",
+        "balanced_accuracy": f"{percent(_chance(facts))} by chance",
+        "effective_rows": f"what {count(flat.get('rows'))} scored rows are worth",
+    }
+    for name, (title, value) in shown.items():
+        yield tag(
+            "div",
+            tag("p", title, class_="name-of"),
+            tag("p", value, class_="value"),
+            tag("p", beside[name], class_="note"),
+            class_="tile",
+        )
+
+
+def _chance(facts: ReportFacts) -> float | None:
+    shares = [1 / max(sum(map(any, each["confusion"])), 1) for each in facts.heads.values()]
+    return sum(shares) / len(shares) if shares else None

@@ -1,0 +1,1 @@
+"""Many runs of one slot compared with each other: searches over a model's settings."""

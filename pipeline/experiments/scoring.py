@@ -1,0 +1,122 @@
+"""Score one configuration fold by fold, on rows that are the same for every configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.evaluation.effective import effective_rows
+from pipeline.evaluation.metrics import Floats, log_loss
+from pipeline.frames import encode_frame
+from pipeline.models.base import Model, Samples
+from pipeline.models.majority import Majority
+from pipeline.models.windows import with_whole_windows
+from pipeline.runner import Context
+from pipeline.splits.fold import Fold
+from pipeline.stage_configs import Plan
+from pipeline.stages import train
+from pipeline.training import checked_folds, labelled_samples, predict_folds
+from registry.files import sha256
+
+OBJECTIVE = "mean out-of-fold log loss over all scored rows, mean over heads"
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Features by feature set and labels by head, keyed (market, time)."""
+
+    features: Mapping[str, pd.DataFrame]
+    labels: Mapping[str, pd.DataFrame]
+
+    @property
+    def digest(self) -> str:
+        """Another one where any value differs."""
+        told = [f"features {name} {_digest(frame)}" for name, frame in self.features.items()]
+        told += [f"labels {name} {_digest(frame)}" for name, frame in self.labels.items()]
+        return sha256("\n".join(sorted(told)).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class HeadRows:
+    """A head's labelled rows, and the folds that every configuration is scored on."""
+
+    samples: Samples
+    folds: list[Fold]
+
+    @property
+    def scored(self) -> int:
+        """How many rows are predicted out of fold."""
+        return sum(len(fold.test) for fold in self.folds)
+
+    def independent(self, timeframe: str) -> float:
+        """How many independent rows these are worth; overlapping labels repeat each other."""
+        test = np.unique(np.concatenate([fold.test for fold in self.folds]))
+        ends_at = self.samples.ends_at[test]
+        frame = pd.DataFrame({"ends_at": ends_at}, index=self.samples.index[test])
+        return effective_rows(frame, timeframe)
+
+
+def head_rows(plan: Plan, frames: Frames) -> dict[str, HeadRows]:
+    """Cut the rows of every head as the train stage does.
+
+    Raises
+    ------
+    DataError
+        When there are too few rows, or a training label reaches into its test.
+    """
+    config = train.Config.parse(plan.stages["train"], "train")
+    split = Context(plan.plugins).build(config.split, "split")
+    rows = {}
+    for name, head in sorted(config.heads.items()):
+        features, labels = frames.features[head.feature_set], frames.labels[name]
+        labelled = labelled_samples(features, labels, head.classes)
+        samples = with_whole_windows(labelled, config.lookback)
+        rows[name] = HeadRows(samples, checked_folds(samples, split))
+    return rows
+
+
+def running_losses(plan: Plan, rows: Mapping[str, HeadRows]) -> Iterator[float]:
+    """Fold by fold, the mean log loss of the rows scored so far, averaged over the heads.
+
+    The last one is the configuration's score, in nats: the ``log_loss`` that evaluation gives it.
+    Each fold is fitted when it is asked for.
+    """
+    config = train.Config.parse(plan.stages["train"], "train")
+    context = Context(plan.plugins)
+    models = {
+        name: context.build(head.model, f"model of {name}") for name, head in config.heads.items()
+    }
+    return _running(models, rows, config.seed)
+
+
+def class_share_loss(rows: Mapping[str, HeadRows]) -> float:
+    """The score of always giving the class shares of the training rows, whatever the features."""
+    *_, last = _running(dict.fromkeys(rows, Majority()), rows, 0)
+    return last
+
+
+def _running(
+    models: Mapping[str, Model], rows: Mapping[str, HeadRows], seed: int
+) -> Iterator[float]:
+    heads = [_losses(models[name], own, seed) for name, own in rows.items()]
+    scored: list[list[Floats]] = [[] for _ in heads]
+    for _ in range(max(len(own.folds) for own in rows.values())):
+        for parts, losses in zip(scored, heads, strict=True):
+            parts.extend([part for part in (next(losses, None),) if part is not None])
+        yield float(np.mean([np.concatenate(parts).mean() for parts in scored]))
+
+
+def _losses(model: Model, rows: HeadRows, seed: int) -> Iterator[Floats]:
+    samples = rows.samples
+    columns = [f"p_{name}" for name in samples.classes]
+    predicted = predict_folds(samples, model, rows.folds, seed)
+    for fold, part in zip(rows.folds, predicted, strict=True):
+        probability = part.predictions[columns].to_numpy("float64")
+        yield log_loss(probability, samples.label[fold.test].astype("int64"))
+
+
+def _digest(frame: pd.DataFrame) -> str:
+    return sha256(encode_frame(frame))

@@ -1,0 +1,132 @@
+"""The parts a run is made of: built from their mappings, checked, and written back whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.build import TARGET, build
+from pipeline.config import Node, Record
+from pipeline.errors import ConfigError
+from pipeline.features.feature_set import FeatureSet
+
+PROMISES = {
+    "exchange": ("feed", "reachable", "fetch", "newest"),
+    "features": ("memory", "compute", "newest", "to_list"),
+    "label": ("classes", "compute"),
+    "model": ("lookback", "fit", "load"),
+    "split": ("folds",),
+    "validation": ("check",),
+}
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def build_exchange(node: Node, where: str, plugins: tuple[str, ...]) -> tuple[Any, Node, Node]:
+    """An exchange, what the download is told of it, and what only says where it lies."""
+    exchange = _build("exchange", node, where, plugins)
+    run_only = type(exchange).run_only_fields()
+    whole = {TARGET: node[TARGET]} | exchange.model_dump(mode="json")
+    kept = {key: value for key, value in whole.items() if key not in run_only}
+    moved = {key: whole[key] for key in sorted(run_only) if whole[key] is not None}
+    return exchange, kept, moved
+
+
+def build_head(
+    head: Mapping[str, Node], name: str, plugins: tuple[str, ...], under: str = ""
+) -> dict[str, Any]:
+    """The feature set, label and model of a head; `under` says which file lies under them.
+
+    Raises
+    ------
+    ConfigError
+        When a key is wrong, or a `_target_` is of another kind.
+    """
+    return {
+        group: _build(group, node, f"{group} of head {name}{under}", plugins)
+        for group, node in head.items()
+    }
+
+
+def head_node(head: Mapping[str, Node], parts: Mapping[str, Any]) -> Node:
+    """A head's triple with every default written out."""
+    feature_set: FeatureSet = parts["features"]
+    table = {
+        TARGET: head["features"][TARGET],
+        "name": feature_set.name,
+        "columns": feature_set.to_list(),
+    }
+    return {
+        "feature_set": feature_set.name,
+        "features": table,
+        "classes": list(parts["label"].classes),
+        "label": {TARGET: head["label"][TARGET], **parts["label"].model_dump(mode="json")},
+        "model": {TARGET: head["model"][TARGET], **parts["model"].model_dump(mode="json")},
+    }
+
+
+def feature_sets(heads: Mapping[str, Node]) -> dict[str, Node]:
+    """The feature sets of all heads by name, each once.
+
+    Raises
+    ------
+    ConfigError
+        When two heads mean different columns by one name, or it is no plain word.
+    """
+    sets: dict[str, Node] = {}
+    for head, node in heads.items():
+        name = node["feature_set"]
+        if not PLAIN_NAME.fullmatch(name):
+            raise ConfigError(
+                "a feature set's name is no plain word", where=f"head {head}", found=name
+            )
+        if sets.setdefault(name, node["features"]) != node["features"]:
+            raise ConfigError(
+                f"two heads mean different columns by the feature set {name}",
+                where=f"head {head}",
+                fix=f"rename one: set.heads.{head}.features.name=ANOTHER",
+            )
+    return sets
+
+
+def written_back(node: Node, group: str, plugins: tuple[str, ...], under: str = "") -> Node:
+    """A part's mapping with every default written out; `under` as in `build_head`.
+
+    Raises
+    ------
+    ConfigError
+        When a key is wrong, or a `_target_` is of another kind.
+    """
+    built: Record = _build(group, node, f"{group}{under}", plugins)
+    return {TARGET: node[TARGET], **built.model_dump(mode="json")}
+
+
+def checked_lookback(allowed: int, built: Mapping[str, Mapping[str, Any]]) -> int:
+    """The candles that a row must end, no fewer than any model looks at.
+
+    Raises
+    ------
+    ConfigError
+        When a model looks further back.
+    """
+    for name, parts in built.items():
+        if parts["model"].lookback > allowed:
+            raise ConfigError(
+                f"the model of head {name} looks further back than the recipe lets it",
+                found=f"lookback {parts['model'].lookback}",
+                expected=f"at most {allowed}",
+                fix="raise recipe.lookback, or lower model.lookback",
+            )
+    return allowed
+
+
+def _build(group: str, node: Node, where: str, plugins: tuple[str, ...]) -> Any:
+    built = build(node, where, plugins)
+    lacking = [name for name in PROMISES[group] if not hasattr(built, name)]
+    if lacking:
+        raise ConfigError(
+            f"_target_ '{node[TARGET]}' is no {group}: it lacks {', '.join(lacking)}",
+            where=where,
+            fix=f"name a class that keeps the promises of a {group}",
+        )
+    return built

@@ -1,0 +1,241 @@
+"""``vintage tune`` as a person meets it: words, tables, moments, adoption."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from filelock import FileLock
+
+from pipeline.__main__ import main
+from pipeline.commands import tune as command
+from pipeline.compose import read_recipe
+from pipeline.config import to_yaml
+from pipeline.experiments.scoring import Frames
+from pipeline.operations import tuning as operation
+from pipeline.operations.build_run import BuildReport
+from pipeline.operations.retrain import Places
+from pipeline.operations.tuning import Asked, tune_slot
+from pipeline.operations.workspace import Workspace, lock_path
+from registry.slots import Slot
+from tests.conftest import AS_OF
+from tests.spine import one_paragraph, planned
+from tests.tuning import PENALTY, conf, noise, search_file, shared_conf
+from tests.unit.test_architecture import loaded_by
+
+__all__ = ["conf", "shared_conf"]
+Capture = pytest.CaptureFixture[str]
+WORDS = ["recipe=demo", "recipe.lookback=1", "model=logistic"]
+MOMENT = f"as_of={AS_OF}"
+
+
+@pytest.fixture
+def slot(home: Path, conf: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home whose slot is built at once, from noise; `vintage tune` finds it."""
+    search_file(conf, PENALTY, name="logistic")
+    for path in (conf / "tune").glob("demo-*.yaml"):
+        path.unlink()
+    monkeypatch.setattr(operation, "_build", lambda *_: noise())
+    monkeypatch.setattr(command, "checkout", lambda: conf.parent)
+    return home
+
+
+def tune(capsys: Capture, *words: str) -> str:
+    assert main(["tune", *WORDS, *words]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return str(out)
+
+
+def facts(capsys: Capture, *words: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(tune(capsys, *words, "--json"))
+    return told
+
+
+def test_the_best_stand_beside_the_configuration_as_it_is(slot: Path, capsys: Capture) -> None:
+    shown = tune(capsys, MOMENT, "--trials", "6")
+    told = facts(capsys, MOMENT, "--trials", "6")
+    header, *rows = shown.split("\n\n")[1].splitlines()
+    assert header.split() == ["rank", "trial", "log", "loss", "penalty"]
+    ranked = sorted(
+        (trial for trial in told["trials"] if trial["state"] == "complete"),
+        key=lambda trial: trial["log_loss"],
+    )
+    assert [row.split()[1] for row in rows[:5]] == [str(t["number"]) for t in ranked[:5]]
+    assert [row for row in rows if "0 (as it is)" in row]
+    assert f"{told['base']['log_loss']:.5f} as it is" in shown
+    assert told["best"] == ranked[0]
+    assert "6 trials" in shown
+    text = " ".join(shown.split())
+    assert "best of 6 tried" in text
+    assert f"worth {told['independent_rows']['direction']:.4g} independent" in text
+    assert f"{told['class_share_log_loss']:.5f} for always giving the class shares" in text
+    beaten = told["best"]["log_loss"] < told["class_share_log_loss"]
+    assert ("no trial does better" in text) != beaten
+    assert "no evidence" in shown
+
+
+def test_everything_is_told_to_programs_and_repeated_without_work(
+    slot: Path, capsys: Capture
+) -> None:
+    told = facts(capsys, MOMENT, "--trials", "4")
+    assert told["slot"] == "demo/SIM-BTC"
+    assert told["as_of"] == "2025-12-20T00:00:00+00:00"
+    assert Path(told["file"]).is_relative_to(slot / "models/tuning/demo/SIM-BTC")
+    assert Path(told["file"]).stem == told["study"]
+    assert told["tried"] == 4 == told["configurations"] == len(told["trials"])
+    assert told["complete"] + told["pruned"] + told["failed"] == 4
+    assert (told["rows"], told["folds"]) == ({"direction": told["rows"]["direction"]}, 3)
+    assert (told["search"], told["adopted"]) == ("logistic", None)
+    again = facts(capsys, MOMENT, "--trials", "4")
+    assert again == told | {"tried_before": 4}
+
+
+def test_what_to_type_next_adopts_and_retrains(slot: Path, conf: Path, capsys: Capture) -> None:
+    told = facts(capsys, MOMENT, "--trials", "4", "exchange=simulated", "model.max_iter=90")
+    adopt, retrain = told["next"]
+    kept = f"{MOMENT} exchange=simulated tune=demo-SIM-BTC"
+    assert retrain == f"vintage retrain recipe=demo recipe.lookback=1 {kept}"
+    assert not list((conf / "tune").glob("demo-*"))
+    assert main([*shlex.split(adopt)[1:], "--json"]) == 0
+    adopted = json.loads(capsys.readouterr().out)
+    assert adopted["best"] == told["best"]
+    assert adopted["tried_before"] == 4
+    assert adopted["next"] == [retrain]
+    file = Path(adopted["adopted"])
+    assert file == conf / "tune" / "demo-SIM-BTC.yaml"
+    text = " ".join(line.removeprefix("# ") for line in file.read_text().splitlines())
+    assert "best of 4 trials" in text
+    assert f"{told['best']['log_loss']:.6g}" in text
+    assert f"penalty: {told['best']['settings']['model.penalty']}" in text
+    plan = planned(*shlex.split(retrain)[2:], conf=conf)
+    assert plan.trial == told["best"]["digest"]
+
+
+def test_adopting_what_was_not_beaten_writes_nothing(
+    slot: Path, conf: Path, capsys: Capture
+) -> None:
+    search_file(conf, {"model.penalty": {"low": 0.001, "high": 0.002}}, name="worse")
+    words = [MOMENT, "model.penalty=100000.0", "--search", "worse", "--trials", "3", "--adopt"]
+    shown = tune(capsys, *words)
+    assert "nothing tried beats the configuration as it is" in shown
+    assert "nothing: no trial beats" in shown
+    assert "Next:" not in shown
+    assert not list((conf / "tune").glob("demo-*"))
+
+
+def test_last_goes_on_with_what_was_begun(slot: Path, conf: Path) -> None:
+    first, later = pd.Timestamp("2025-12-20T00:30Z"), pd.Timestamp("2025-12-20T05:30Z")
+    asked, places = Asked(tuple(WORDS), 4), Places(slot, conf.parent)
+
+    def interrupt(step: str) -> None:
+        if step.startswith("trial 3"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune_slot(asked, places, first, interrupt)
+    outcome = tune_slot(asked, places, later, lambda _: None)
+    assert outcome.went_on
+    assert outcome.target.plan.run.as_of == "2025-12-20T00:00:00+00:00"
+    assert (outcome.tuned.known_before, len(outcome.tuned.trials)) == (2, 4)
+    again = tune_slot(asked, places, later, lambda _: None)
+    assert not again.went_on
+    assert again.target.plan.run.as_of == "2025-12-20T05:00:00+00:00"
+    assert again.tuned.known_before == 0
+
+
+def test_last_says_which_moment_it_goes_on_at(slot: Path, conf: Path, capsys: Capture) -> None:
+    begun = pd.Timestamp("2025-12-20T00:30Z")
+
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune_slot(Asked(tuple(WORDS), 3), Places(slot, conf.parent), begun, interrupt)
+    shown = " ".join(tune(capsys, "--trials", "3").split())
+    assert "Goes on with the unfinished study of 2025-12-20 00:00 UTC" in shown
+    assert "as_of=2025-12-20T00:00:00Z --trials 3 --adopt" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--trials", "0"], "--trials is out of range"),
+        (["--trials", "x"], "invalid int value"),
+        (["--trails", "3"], "did you mean --trials?"),
+        (["--search", "logistik"], "did you mean logistic?"),
+        (["model=majority"], "there is no search 'majority'"),
+        (["model=logistik"], "did you mean logistic?"),
+        (["--search", "lightgbm"], "unknown key 'model.n_estimators'"),
+        (["as_of=2125-01-01T00:00Z"], "as_of lies in the future"),
+    ],
+)
+def test_a_wrong_command_line_is_one_paragraph(
+    slot: Path, capsys: Capture, words: list[str], told: str
+) -> None:
+    assert main(["tune", *WORDS, MOMENT, *words]) == 2
+    assert told in one_paragraph(capsys)
+    assert not (slot / "models").exists()
+
+
+def test_heads_of_different_models_need_a_search_named(
+    slot: Path, conf: Path, capsys: Capture
+) -> None:
+    pair = read_recipe("pair", conf).model_dump()
+    pair["heads"]["leave"]["model"] = "logistic"
+    (conf / "recipe" / "mixed.yaml").write_text(to_yaml(pair))
+    assert main(["tune", "recipe=mixed", MOMENT]) == 2
+    assert "lightgbm, logistic; " not in (text := one_paragraph(capsys))
+    assert "the heads have different models" in text
+    assert "--search NAME" in text
+
+
+def test_a_slot_that_is_being_built_is_left_alone(
+    home: Path, conf: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "checkout", lambda: conf.parent)
+    path = lock_path(home, Slot("demo", "SIM-BTC"))
+    path.parent.mkdir(parents=True)
+    with FileLock(path):
+        assert main(["tune", *WORDS, MOMENT]) == 5
+    assert "being built by another process" in one_paragraph(capsys)
+
+
+def test_only_features_and_labels_are_built(
+    home: Path, conf: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    built: list[tuple[str, ...]] = []
+
+    def reproduce(
+        workspace: Workspace, home: Path, show: Callable[[str], None], targets: tuple[str, ...]
+    ) -> BuildReport:
+        built.append(targets)
+        data: Frames = noise()
+        from pipeline.frames import write_frame
+
+        write_frame(
+            workspace.path(Path("data/features/hourly46.parquet")), data.features["hourly46"]
+        )
+        write_frame(workspace.path(Path("data/labels/direction.parquet")), data.labels["direction"])
+        return BuildReport(targets)
+
+    search_file(conf, PENALTY, name="logistic")
+    monkeypatch.setattr(operation, "reproduce", reproduce)
+    (conf.parent / ".dvcignore").write_text("")
+    monkeypatch.setattr(command, "checkout", lambda: conf.parent)
+    assert facts(capsys, MOMENT, "--trials", "1")["tried"] == 1
+    assert facts(capsys, MOMENT, "--trials", "2")["tried_before"] == 1
+    assert built == [("features", "labels")] * 2
+
+
+def test_help_loads_no_search_library(home: Path) -> None:
+    script = (
+        "import contextlib\nfrom pipeline.__main__ import main\n"
+        "with contextlib.suppress(SystemExit):\n    main(['tune', '--help'])"
+    )
+    assert not loaded_by(script, home) & {"optuna", "sqlalchemy", "alembic", "torch", "lightgbm"}
