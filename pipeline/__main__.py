@@ -19,9 +19,10 @@ VERBS = {
     "experiments": ("pipeline.commands.experiments", "a readable dvc exp show"),
     "adopt": ("pipeline.commands.adopt", "keep an experiment's settings in conf/tune/"),
     "registry": ("registry.__main__", "list, show, promote, roll back, verify versions"),
-    "data": ("pipeline.commands.data", "sync and status of the candle store"),
+    "data": ("pipeline.commands.data", "the candle store: sync, status, import, backup"),
     "compose": ("pipeline.commands.compose", "show what each stage would be told"),
     "stage": ("pipeline.commands.stage", "run one stage (dvc.yaml calls this)"),
+    "sandbox": ("pipeline.commands.sandbox", "a loopback exchange to rehearse with"),
     "doctor": ("pipeline.commands.doctor", "versions, disk, clock, environment"),
 }
 INTERRUPTED, UNEXPECTED = 130, 70

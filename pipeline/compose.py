@@ -14,6 +14,7 @@ from pipeline.conf_groups import compose_words, group_of, option_word, read_opti
 from pipeline.conf_options import options
 from pipeline.config import Node, Record, read_yaml
 from pipeline.errors import ConfigError
+from pipeline.exchange_sources import with_sources
 from pipeline.recipe import HeadChoice, Recipe
 from pipeline.settings import HEAD_GROUPS, RUN_GROUPS, checked, over_heads
 from pipeline.tune_choice import lay_under, read_tune
@@ -32,7 +33,8 @@ class Root(Record):
 class Composed:
     """One run's choices with nothing left to look up: plain mappings by group.
 
-    `choices` have what a tune lays under them merged in.
+    `choices` have what a tune lays under them merged in; `origin` is the slot that the tune was
+    found for.
     """
 
     choices: Choices
@@ -40,6 +42,7 @@ class Composed:
     root: Root
     groups: Mapping[str, Node]
     heads: Mapping[str, Mapping[str, Node]]
+    origin: str = ""
 
     @property
     def model(self) -> str:
@@ -74,14 +77,15 @@ def compose_run(choices: Choices, conf: Path) -> Composed:
         choices = choices.model_copy(update={"exchange": own})
     heads = {name: _head_choice(choices, head) for name, head in recipe.heads.items()}
     tree = compose_words(conf, [*_run_words(choices, recipe, conf), *_head_words(heads, conf)])
+    groups = {group: merge(group_of(tree, group), settings.get(group, {})) for group in RUN_GROUPS}
+    groups["exchange"] = with_sources(groups["exchange"], conf, root.plugins)
     return Composed(
         choices=choices,
         recipe=recipe,
         root=_root(root, settings),
-        groups={
-            group: merge(group_of(tree, group), settings.get(group, {})) for group in RUN_GROUPS
-        },
+        groups=groups,
         heads=over_heads(group_of(tree, "heads"), settings),
+        origin="" if choices.tune == NONE else read_tune(choices.tune, conf).slot,
     )
 
 

@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from pipeline import log
 from pipeline.build import build
 from pipeline.config import Node, Record, read_yaml
-from pipeline.errors import ConfigError, nearest
+from pipeline.errors import ConfigError, DataError, nearest
 from registry.files import write_atomic
 
 TOLD = Path("build/config")
@@ -35,6 +37,7 @@ class Context:
     plugins: tuple[str, ...] = ()
     local: Node = field(default_factory=dict)
     libraries: dict[str, str] = field(default_factory=dict)
+    now: pd.Timestamp | None = None
 
     def build(self, node: Node, where: str) -> Any:
         """Build the object a mapping describes, with its run-only fields filled in."""
@@ -63,8 +66,13 @@ Facts = dict[str, Any]
 Stage = Callable[[Record, Context], Facts]
 
 
-def run_stage(name: str) -> Facts:
+def run_stage(name: str, now: pd.Timestamp | None = None) -> Facts:
     """Run a stage in the current folder and return the facts it tells about itself.
+
+    Parameters
+    ----------
+    now
+        Dates what the candle store learns on the way; nothing that a stage writes depends on it.
 
     Raises
     ------
@@ -76,7 +84,7 @@ def run_stage(name: str) -> Facts:
     module = importlib.import_module(f"pipeline.stages.{name}")
     path = TOLD / f"{name}.yaml"
     told = Told.parse(read_yaml(path), str(path))
-    context = Context(told.plugins, read_yaml(LOCAL), told.libraries)
+    context = Context(told.plugins, read_yaml(LOCAL), told.libraries, now)
     config = module.Config.parse(told.config, str(path))
     started, worked = time.perf_counter(), time.process_time()
     facts: Facts = module.run(config, context)
@@ -104,4 +112,11 @@ def to_json(facts: Facts) -> bytes:
     >>> to_json({"b": 1, "a": [2.5]})
     b'{\n "b": 1,\n "a": [\n  2.5\n ]\n}\n'
     """
-    return json.dumps(facts, indent=1).encode() + b"\n"
+    try:
+        return json.dumps(facts, indent=1, allow_nan=False).encode() + b"\n"
+    except ValueError as error:
+        raise DataError(
+            "a figure that was to be written is not finite",
+            found=str(error),
+            fix="correct the model's report() or its data",
+        ) from None

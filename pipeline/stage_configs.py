@@ -137,6 +137,7 @@ def _trial(composed: Composed, stages: Mapping[str, Node], run: RunFacts) -> Tri
         digest=digest_of(stages),
         model=composed.model,
         choices=composed.choices.model_dump(exclude={"as_of"}),
+        origin="" if composed.origin == slot else composed.origin,
     )
 
 
@@ -154,6 +155,7 @@ def _stages(
     composed: Composed, built: dict[str, dict[str, Any]], as_of: str, market: Market
 ) -> dict[str, Node]:
     timeframe, groups, plugins = composed.recipe.timeframe, composed.groups, composed.root.plugins
+    rules = written_back(groups["validation"], "validation", plugins)
     heads = {name: head_node(composed.heads[name], parts) for name, parts in built.items()}
     sets = feature_sets(heads)
     memory = max(parts["features"].memory for parts in built.values())
@@ -165,12 +167,13 @@ def _stages(
             timeframe=timeframe,
             history_days=composed.recipe.history_days,
             memory=memory,
+            reference=rules.get("reference"),
         ),
         "validate": validate.Config(
             as_of=as_of,
             market=market.name,
             timeframe=timeframe,
-            validation=written_back(groups["validation"], "validation", plugins),
+            validation=rules,
         ),
         "features": features.Config(sets=sets),
         "labels": labels.Config(

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import DataError
+from pipeline.evaluation.effective import independent_rows
 from pipeline.importance import Importance, loss_increases, ranked, sampled_rows
 from pipeline.models.base import FeatureTable, Fitted, Floats, Model, Report, Samples
 from pipeline.models.majority import Majority
+from pipeline.models.windows import step_of
 from pipeline.splits.fold import Fold, Split, check_folds
 
 SUM_TOLERANCE = 1e-6
@@ -135,8 +137,9 @@ def _generator(seed: int, fit: int, purpose: int = 0) -> np.random.Generator:
 def _importance(samples: Samples, folds: list[Fold], increases: list[Floats]) -> list[Importance]:
     every = np.concatenate(increases)
     tested = np.concatenate([fold.test for fold in folds])
-    independent = min(float(samples.weight[tested].sum()), len(every))
-    return ranked(samples.table.columns, every, independent)
+    labelled = pd.DataFrame({"ends_at": samples.ends_at[tested]}, samples.index[tested])
+    independent = independent_rows(labelled, pd.Timedelta(milliseconds=step_of(samples.table)))
+    return ranked(samples.table.columns, every, min(independent, len(every)))
 
 
 def _predict_fold(

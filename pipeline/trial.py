@@ -18,12 +18,16 @@ NOT_TRIED = ("as_of", "gate")  # the moment of the data, and what only judges a 
 
 
 class TrialFacts(Record):
-    """What a run needs to count its configuration; no stage depends on it."""
+    """What a run needs to count its configuration; no stage depends on it.
+
+    `origin` is the slot whose tune lies under the run, where that is another one.
+    """
 
     slot: str
     digest: str
     model: str
     choices: Node
+    origin: str = ""
 
     @classmethod
     def of_local(cls, local: Node, where: str) -> Self:
@@ -38,7 +42,7 @@ class TrialFacts(Record):
         RegistryError
             When the ledger cannot be written.
         """
-        trial = Trial(self.digest, self.model, self.choices, source)
+        trial = Trial(self.digest, self.model, self.choices, source, self.origin)
         return record_trial(registry, Slot.parse(self.slot), trial)
 
 

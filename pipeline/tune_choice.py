@@ -18,6 +18,8 @@ from pipeline.config import Node, Record, read_yaml
 from pipeline.errors import ConfigError, nearest
 from pipeline.recipe import Recipe
 from pipeline.settings import HEAD_GROUPS, HEADS, checked, lay_settings
+from registry.errors import RegistryError
+from registry.slots import Slot
 
 GROUP = "tune"
 CHOSEN = (*HEAD_GROUPS, "split")
@@ -28,11 +30,12 @@ class Tune(Record):
     """One file of ``conf/tune/``.
 
     `choices` are options of `CHOSEN`; `set` holds deeper keys as `Choices.set` does. `market` is
-    the one it was found on and binds nobody.
+    the one it was found on and binds nobody; `slot` is the slot whose trials it was chosen among.
     """
 
     recipe: str
     market: str
+    slot: str = ""
     choices: dict[str, str] = Field(default_factory=dict)
     set: Node = Field(default_factory=dict)
 
@@ -63,6 +66,7 @@ def read_tune(name: str, conf: Path) -> Tune:
     require_option(conf, GROUP, name)
     where = place(name)
     tune = Tune.parse(read_yaml(conf / GROUP / f"{name}.yaml"), where)
+    _require_slot(tune, where)
     for group, option in tune.choices.items():
         _require(group, CHOSEN, f"{where}: choices")
         if option not in (valid := options(conf, group)):
@@ -95,6 +99,15 @@ def lay_under(tune: Tune, choices: Choices, recipe: Recipe) -> Choices:
         group: option for group, option in tune.choices.items() if getattr(choices, group) == RECIPE
     }
     return choices.model_copy(update={**taken, "set": lay_settings(tune.set, settings)})
+
+
+def _require_slot(tune: Tune, where: str) -> None:
+    try:
+        if tune.slot:
+            Slot.parse(tune.slot)
+    except RegistryError as error:
+        fix = "name the slot it was found for, or leave slot out"
+        raise ConfigError(str(error).rstrip("."), where=f"{where}: slot", fix=fix) from None
 
 
 def _require_recipe(tune: Tune, name: str, recipe: Recipe, where: str) -> None:

@@ -68,7 +68,7 @@ def _list(registry: Registry, told: Told) -> int:
         print(f"No slots yet under {registry.root}.")
         return 0
     shown = [{name: row[name] for name in row if name != "problem"} for row in rows]
-    print(f"{table(shown)}\n\nmajority: what always naming the most frequent class scores.")
+    print(f"{table(shown)}\n\nmajority: the balanced accuracy of always naming one class.")
     for row in rows:
         if row["problem"]:
             print(f"\n{row['slot']}: {cell(row['problem'])}")

@@ -37,17 +37,20 @@ class Trial:
         What was chosen, for people; JSON values only.
     source
         Who tried it: ``train``, ``retrain``, ``tune``.
+    origin
+        The other slot whose trials its settings were chosen among; empty where there is none.
 
     Raises
     ------
     RegistryError
-        When the digest is no sha256 or the source no plain word.
+        When the digest is no sha256, the source no plain word or the origin no slot.
     """
 
     digest: str
     model: str
     choices: Mapping[str, Any]
     source: str
+    origin: str = ""
 
     def __post_init__(self) -> None:
         if not _DIGEST.fullmatch(self.digest):
@@ -56,10 +59,12 @@ class Trial:
         if not _SOURCE.fullmatch(self.source):
             expected = "a word such as train"
             raise refused("is no source of a trial", found=repr(self.source), expected=expected)
+        if self.origin:
+            Slot.parse(self.origin)
 
 
 def record_trial(root: Path, slot: Slot, trial: Trial) -> bool:
-    """Count a configuration; False when the ledger has it already.
+    """Count a configuration; False when the ledger has it already, and from there.
 
     Raises
     ------
@@ -90,8 +95,22 @@ def trials(root: Path, slot: Slot) -> list[Trial]:
 
 
 def count_trials(root: Path, slot: Slot) -> int:
-    """Number of configurations tried; a damaged line was one, too."""
-    return len(trials(root, slot)) + len(damaged_trials(root, slot))
+    """Number of configurations tried; a damaged line was one, too.
+
+    Settings chosen among another slot's trials bring that slot's ledger with them.
+    """
+    digests: set[str] = set()
+    damaged, seen, waiting = 0, set[Slot](), [slot]
+    while waiting:
+        each = waiting.pop()
+        if each in seen:
+            continue
+        seen.add(each)
+        read, broken = _read(root, each)
+        digests |= {trial.digest for trial in read}
+        damaged += len(broken)
+        waiting += [Slot.parse(trial.origin) for trial in read if trial.origin]
+    return len(digests) + damaged
 
 
 def damaged_trials(root: Path, slot: Slot) -> tuple[int, ...]:
@@ -100,7 +119,8 @@ def damaged_trials(root: Path, slot: Slot) -> tuple[int, ...]:
 
 
 def _knows(root: Path, slot: Slot, trial: Trial) -> bool:
-    return any(known.digest == trial.digest for known in _read(root, slot)[0])
+    same = [known for known in _read(root, slot)[0] if known.digest == trial.digest]
+    return any(trial.origin in ("", known.origin) for known in same)
 
 
 def _read(root: Path, slot: Slot) -> tuple[list[Trial], tuple[int, ...]]:

@@ -191,6 +191,9 @@ class Registry:
         if version != CHAMPION:
             return version
         pointer = State.read(slot.folder(self.root)).sound_pointer()
+        if pointer is None and not self.versions(slot):
+            fix = "vintage retrain makes one; vintage registry list tells which slots have some"
+            raise refused("the slot has no version yet", where=slot, fix=fix)
         if pointer is None:
             fix = f"vintage registry promote {slot} VERSION"
             raise refused("the slot has no champion yet", where=slot, fix=fix)

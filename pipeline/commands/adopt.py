@@ -10,7 +10,13 @@ from typing import Any
 from pipeline.commands.arguments import parse, parser
 from pipeline.commands.console import progress, told
 from pipeline.config import home
-from pipeline.operations.adoption import Adopted, adopted, write_adopted
+from pipeline.operations.adoption import (
+    Adopted,
+    adopted,
+    replaces,
+    standing_slot,
+    write_adopted,
+)
 from pipeline.operations.experiment_list import Experiment, experiments, measured
 from pipeline.settings import words_of
 from pipeline.tune_choice import GROUP, place
@@ -30,10 +36,10 @@ def main(argv: Sequence[str]) -> int:
         experiment = measured(asked.experiment, experiments(home()))
         show("compose")
         found = adopted(experiment.choices, conf)
-    replaced = (conf / GROUP / f"{found.name}.yaml").is_file()
+    replaced = standing_slot(found.name, conf)
     path = write_adopted(found, conf, _comment(experiment))
     facts = _facts(experiment, found, path, replaced)
-    print(json.dumps(facts) if asked.json else _story(facts))
+    print(json.dumps(facts) if asked.json else _story(facts, replaces(replaced, found.slot)))
     return 0
 
 
@@ -46,7 +52,9 @@ def _comment(experiment: Experiment) -> str:
     )
 
 
-def _facts(experiment: Experiment, found: Adopted, path: Path, replaced: bool) -> dict[str, Any]:
+def _facts(
+    experiment: Experiment, found: Adopted, path: Path, replaced: str | None
+) -> dict[str, Any]:
     tune = found.tune
     words = [f"recipe={tune.recipe}", f"market={tune.market}", f"{GROUP}={found.name}"]
     if found.slot.exchange:
@@ -56,7 +64,8 @@ def _facts(experiment: Experiment, found: Adopted, path: Path, replaced: bool) -
         "revision": experiment.revision,
         "tune": found.name,
         "file": str(path),
-        "replaced": replaced,
+        "replaced": replaced is not None,
+        "replaced_slot": replaced,
         **tune.model_dump(),
         "left_out": list(found.left_out),
         "next": [
@@ -67,8 +76,8 @@ def _facts(experiment: Experiment, found: Adopted, path: Path, replaced: bool) -
     }
 
 
-def _story(facts: dict[str, Any]) -> str:
-    older = ", in place of an older one" if facts["replaced"] else ""
+def _story(facts: dict[str, Any], older: str) -> str:
+    older = f", {older}" if older else ""
     holds = [f"{group}={option}" for group, option in facts["choices"].items()]
     holds += words_of(facts["set"])
     lines = [f"{place(facts['tune'])} written{older}.", "", told("holds", ", ".join(holds))]

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from registry import tables
 
 WIDTH = 96
+PIPE = r"\|"
 
 
 class Progress(Protocol):
@@ -81,5 +82,9 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     | 1 |
     """
     lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
-    lines += [f"| {' | '.join(tables.cell(value) for value in row)} |" for row in rows]
+    lines += [f"| {' | '.join(_escaped(value) for value in row)} |" for row in rows]
     return "\n".join(lines)
+
+
+def _escaped(value: Any) -> str:
+    return tables.cell(value).replace("|", PIPE)

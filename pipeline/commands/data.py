@@ -1,103 +1,78 @@
-"""``vintage data sync|status``: the candle store."""
+"""``vintage data …``: the candle store."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any
+import argparse
+from collections.abc import Callable, Sequence
 
-import pandas as pd
+from pipeline.commands import data_files, data_status, data_sync
+from pipeline.commands.arguments import Parser, parse, parser, with_words
+from pipeline.errors import ConfigError
 
-from pipeline.commands.arguments import checkout, parse, parser, with_words
-from pipeline.commands.console import progress, table
-from pipeline.config import home
-from pipeline.errors import ConfigError, nearest
-from pipeline.market.candles import duration
-from pipeline.market.store import CandleStore
-from pipeline.market.sync import SyncReport, sync
-from pipeline.operations.target import resolve
-from pipeline.stages.download import Config, span
+SUMMARY = """\
+The candle store.
 
-HEADER = ("series", "rows", "first", "last", "missing")
+  sync key=value …      fetch what is missing of a market: days=60, since=MOMENT, or what its
+                        recipe needs. What is stored is kept; a sync that was interrupted goes on.
+  status                what is stored, what is missing in it and why
+  import FILE …         candles of freqtrade, pyupbit, an exchange dump, or vintage data export;
+                        feed= market= timeframe= zone= say what the file does not
+  export SERIES FILE    a series as .csv or .parquet
+  backup FILE           the whole store in one file
+  restore FILE          put it back, after every byte is verified
+  forget SERIES …       delete a series, to fetch it anew from a corrected source
+"""
+EXAMPLES = [
+    "vintage data sync recipe=demo",
+    "vintage data sync market=KRW-BTC days=60",
+    "vintage data sync market=KRW-BTC since=2024-01-01T00:00Z --force",
+    "vintage data import KRW_BTC_minute60.csv --check",
+    "vintage data export replay/KRW-SOL/1h replay_KRW-SOL_1h.csv",
+    "vintage data backup candles.zip",
+]
+Action = Callable[[argparse.Namespace], int]
+ACTIONS: dict[str, Action] = {
+    "sync": data_sync.main,
+    "status": data_status.main,
+    "import": data_files.bring_in,
+    "export": data_files.put_out,
+    "backup": data_files.keep,
+    "restore": data_files.put_back,
+    "forget": data_status.forget,
+}
+FLAGS = {
+    "force": ("sync", "export", "backup", "restore"),
+    "repair": ("sync",),
+    "check": ("import",),
+}
 
 
 def main(argv: Sequence[str]) -> int:
-    """Bring candles into the store, or list what it holds."""
-    made = parser(
-        "data",
-        "sync key=value …: fetch what the slot's cut needs. status: list what the store holds. "
-        "forget SERIES: delete a series, to fetch it anew from a corrected source.",
-        [
-            "vintage data sync recipe=demo",
-            "vintage data status",
-            "vintage data forget replay/KRW-SOL/1h",
-        ],
-    )
-    made.add_argument("action", choices=("sync", "status", "forget"))
+    """Bring candles into the store, look at them, and take them out."""
+    asked = parse(with_words(_parser()), argv)
+    for flag, actions in FLAGS.items():
+        if getattr(asked, flag) and asked.action not in actions:
+            raise ConfigError(
+                f"--{flag} means nothing to vintage data {asked.action}",
+                fix=f"it belongs to {', '.join(actions)}",
+            )
+    return ACTIONS[asked.action](asked)
+
+
+def _parser() -> Parser:
+    made = parser("data", SUMMARY, EXAMPLES)
+    made.add_argument("action", choices=tuple(ACTIONS))
     made.add_argument("--json", action="store_true", help="print JSON")
-    asked = parse(with_words(made), argv)
-    if asked.action == "forget":
-        return _forget(asked.words)
-    return _status(asked.json) if asked.action == "status" else _sync(asked.words, asked.json)
-
-
-def _status(as_json: bool) -> int:
-    store = CandleStore(home() / "data" / "store")
-    rows: list[dict[str, Any]] = []
-    for series in store.series():
-        held = store.span(series)
-        if held:
-            slots = (held.last - held.first) // duration(series.timeframe) + 1
-            ends = {"first": held.first.isoformat(), "last": held.last.isoformat()}
-            missing = slots - held.rows
-            rows.append({"series": str(series), "rows": held.rows, **ends, "missing": missing})
-    if as_json:
-        print(json.dumps(rows))
-    elif rows:
-        print(table(HEADER, [list(row.values()) for row in rows]))
-    else:
-        print("The store is empty. To fill it: vintage data sync recipe=demo")
-    return 0
-
-
-def _forget(names: Sequence[str]) -> int:
-    store = CandleStore(home() / "data" / "store")
-    held = {str(series): series for series in store.series()}
-    for name in names:
-        if name not in held:
-            raise ConfigError(f"the store has no series '{name}'", fix=nearest(name, held))
-    for name in names:
-        store.forget(held[name])
-        print(f"{name}: forgotten; vintage data sync fetches it anew")
-    return 0
-
-
-def _sync(words: Sequence[str], as_json: bool) -> int:
-    target = resolve(words, checkout() / "conf", home(), pd.Timestamp.now(tz="UTC"))
-    timeframe = target.plan.run.timeframe
-    start, end = span(Config.parse(target.plan.stages["download"], "download"))
-    with progress("sync") as show:
-        show(str(target.series))
-        report = sync(
-            target.store, target.exchange, target.market.instrument, timeframe, start, end
-        )
-    print(json.dumps(_facts(report)) if as_json else _story(report))
-    return 0
-
-
-def _facts(report: SyncReport) -> dict[str, Any]:
-    return {
-        "series": str(report.series),
-        "appended": report.appended,
-        "first": report.first.isoformat() if report.first else None,
-        "last": report.last.isoformat() if report.last else None,
-    }
-
-
-def _story(report: SyncReport) -> str:
-    if report.first is None or report.last is None:
-        return f"{report.series}: no candles in that span"
-    return (
-        f"{report.series}: {report.appended} new candles; the store holds "
-        f"{report.first:%Y-%m-%d %H:%M} to {report.last:%Y-%m-%d %H:%M} UTC"
+    made.add_argument(
+        "--force",
+        action="store_true",
+        help="sync: fetch the span anew, keeping what it replaces as one generation; restore: "
+        "over newer candles; export, backup: over a file",
     )
+    made.add_argument(
+        "--repair", action="store_true", help="sync: ask for every hole of the series again"
+    )
+    made.add_argument(
+        "--check", action="store_true", help="import: say what it would do, write nothing"
+    )
+    return made

@@ -19,6 +19,7 @@ from pipeline.settings import words_of
 CHOSEN = ("recipe", "exchange", "market", "model", "tune", "as_of")
 SHOWN = tuple(name for name in FLAT if name != "average_precision")
 COLUMNS = ("experiment", "state", *CHOSEN, "set", *SHOWN)
+LOW_IS_GOOD = ("log_loss",)
 Row = dict[str, Any]
 
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     made = parser(
         "experiments", "A readable dvc exp show.", ["vintage experiments --sort log_loss"]
     )
-    made.add_argument("--sort", metavar="COLUMN", help="sort by a column, largest first")
+    made.add_argument("--sort", metavar="COLUMN", help="sort by a column, the best first")
     made.add_argument("--md", action="store_true", help="print Markdown, every column")
     made.add_argument("--json", action="store_true", help="print JSON")
     asked = parse(made, argv)
@@ -108,4 +109,5 @@ def _sorted(rows: list[Row], column: str) -> list[Row]:
         )
     known = [row for row in rows if row[column] not in (None, "")]
     unknown = [row for row in rows if row[column] in (None, "")]
-    return sorted(known, key=lambda row: row[column], reverse=True) + unknown
+    largest_first = column not in LOW_IS_GOOD
+    return sorted(known, key=lambda row: row[column], reverse=largest_first) + unknown

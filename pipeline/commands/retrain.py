@@ -13,6 +13,7 @@ from pipeline.commands.arguments import checkout, parse, parser, with_words
 from pipeline.commands.console import progress, told
 from pipeline.config import home
 from pipeline.errors import GateError
+from pipeline.evaluation.metrics import is_constant
 from pipeline.operations.retrain import REFUSED, Outcome, Places, retrain
 from pipeline.operations.target import resolve
 
@@ -69,10 +70,11 @@ def _story(outcome: Outcome) -> str:
         f"  scored    {metrics['rows']} out-of-fold rows, worth {metrics['effective_rows']:.4g} "
         "independent ones (labels overlap)",
         f"  accuracy  {metrics['accuracy']:.3f}, beside {metrics['majority_accuracy']:.3f} for "
-        "always naming the most common class",
+        "always naming the class most common in training",
         f"  balanced  {metrics['balanced_accuracy']:.3f}, beside {_chance(outcome):.3f} by chance",
-        f"  skill     {metrics['brier_skill']:+.3f} of the Brier score; 0 is knowing only the "
+        f"  skill     {metrics['brier_skill']:+z.3f} of the Brier score; 0 is knowing only the "
         "class shares",
+        *_learned(outcome),
         "",
         told("verdict", outcome.verdict.sentence),
         f"  report    {_near(outcome.report)}",
@@ -80,6 +82,12 @@ def _story(outcome: Outcome) -> str:
         *_next(outcome),
     ]
     return "\n".join(lines)
+
+
+def _learned(outcome: Outcome) -> list[str]:
+    heads = outcome.candidate.out_of_fold.items()
+    same = [name for name, head in heads if is_constant(head.frame, head.classes)]
+    return [f"  learned   nothing: {', '.join(same)} says the same of every candle"] * bool(same)
 
 
 def _headline(outcome: Outcome) -> str:

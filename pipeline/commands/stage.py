@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from pipeline.choices import FILE, LAST, read_choices
 from pipeline.commands.arguments import parse, parser
 from pipeline.commands.console import table
@@ -26,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
         raise ConfigError(f"unknown stage '{name}'", fix=nearest(name, (COMPOSE, *STAGES)))
     FAILURE.unlink(missing_ok=True)
     try:
-        _compose() if name == COMPOSE else run_stage(name)
+        _compose() if name == COMPOSE else run_stage(name, pd.Timestamp.now(tz="UTC"))
     except (VintageError, RegistryError, OSError) as caught:
         error = from_system(caught) if isinstance(caught, OSError) else caught
         told = {"stage": name, "message": str(error), "exit_code": error.exit_code}

@@ -18,6 +18,7 @@ from pipeline.config import home
 from pipeline.errors import ConfigError
 from pipeline.experiments.study import COMPLETE, FAILED, PRUNED, Tried
 from pipeline.experiments.tune import Tuned
+from pipeline.operations.adoption import replaces, standing_slot
 from pipeline.operations.retrain import Places
 from pipeline.operations.tuning import Asked, Outcome, adopt_best, tune_slot
 
@@ -46,12 +47,15 @@ def main(argv: Sequence[str]) -> int:
         places = Places(home(), checkout())
         wanted = Asked(tuple(asked.words), asked.trials, asked.search)
         outcome = tune_slot(wanted, places, now, show)
-        adopted = adopt_best(outcome, places.checkout / "conf") if asked.adopt else None
+        conf = places.checkout / "conf"
+        older = standing_slot(_tune_name(outcome), conf)
+        adopted = adopt_best(outcome, conf) if asked.adopt else None
     commands = _next(outcome, asked, adopted)
     if asked.json:
-        print(json.dumps(_facts(outcome, adopted, commands)))
+        facts = _facts(outcome, adopted, commands)
+        print(json.dumps(facts | {"replaced_slot": older if adopted else None}))
     else:
-        print(_story(outcome, asked, adopted, commands))
+        print(_story(outcome, _adoption(outcome, asked.adopt, adopted, older), commands))
     return 0
 
 
@@ -71,7 +75,9 @@ def _facts(outcome: Outcome, adopted: Path | None, commands: list[str]) -> dict[
         "tried": len(tuned.trials),
         "tried_before": tuned.known_before,
         **{state: tuned.count(state) for state in (COMPLETE, PRUNED, FAILED)},
-        "configurations": _configurations(tuned),
+        "configurations": len({trial.digest for trial in tuned.trials if trial.digest}),
+        "new_to_ledger": tuned.counted,
+        "ledger": tuned.ledger,
         "base": dataclasses.asdict(tuned.base),
         "best": dataclasses.asdict(tuned.ranked[0]),
         "trials": [dataclasses.asdict(trial) for trial in tuned.trials],
@@ -81,9 +87,7 @@ def _facts(outcome: Outcome, adopted: Path | None, commands: list[str]) -> dict[
     }
 
 
-def _story(
-    outcome: Outcome, asked: argparse.Namespace, adopted: Path | None, commands: list[str]
-) -> str:
+def _story(outcome: Outcome, adoption: list[str], commands: list[str]) -> str:
     tuned = outcome.tuned
     as_of = outcome.target.plan.run.as_of[:16].replace("T", " ")
     lines = [f"{outcome.target.slot}: {_headline(tuned)}", ""]
@@ -100,13 +104,20 @@ def _story(
     ]
     if failed := next((trial.reason for trial in tuned.trials if trial.reason), ""):
         lines += [told("failed", f"the first one said: {failed}")]
-    if adopted:
-        lines += [told("adopted", f"conf/tune/{adopted.name}; git add it")]
-    elif asked.adopt:
-        lines += [told("adopted", "nothing: no trial beats the configuration as it is")]
+    lines += adoption
     if commands:
         lines += ["", "Next:", *(f"  {command}" for command in commands)]
     return "\n".join(lines)
+
+
+def _adoption(outcome: Outcome, wanted: bool, adopted: Path | None, older: str | None) -> list[str]:
+    if not wanted:
+        return []
+    if adopted is None:
+        return [told("adopted", "nothing: no trial beats the configuration as it is")]
+    replaced = replaces(older, outcome.target.slot)
+    place = f"conf/tune/{adopted.name}{', ' if replaced else ''}{replaced}"
+    return [told("adopted", f"{place}; git add it")]
 
 
 def _headline(tuned: Tuned) -> str:
@@ -147,10 +158,11 @@ def _counts(tuned: Tuned) -> str:
 
 def _rows(tuned: Tuned) -> str:
     scored = tuned.scored
-    rows, worth = sum(scored.rows.values()), max(scored.independent.values())
+    head = min(scored.independent, key=lambda name: scored.independent[name])
+    of_head = f" of head {head}, the fewest of {len(scored.rows)}" if len(scored.rows) > 1 else ""
     return (
-        f"{rows} out-of-fold rows of {scored.folds} folds, worth {worth:.4g} independent ones; the "
-        "same in every trial"
+        f"{scored.rows[head]} out-of-fold rows of {scored.folds} folds, worth "
+        f"{scored.independent[head]:.4g} independent ones{of_head}; the same in every trial"
     )
 
 
@@ -164,13 +176,14 @@ def _caution(tuned: Tuned) -> str:
     count = len(tuned.trials)
     return (
         f"The best of {count} tried is chosen by its score, so that score is no evidence that it "
-        f"will do as well. The slot's trial ledger has {_configurations(tuned)} configurations "
-        "more to hold against the next candidate, and the gate judges it like any other."
+        f"will do as well. {tuned.counted} configurations of this study were new to the slot's "
+        f"trial ledger, which holds {tuned.ledger} now against the next candidate, and the gate "
+        "judges it like any other."
     )
 
 
-def _configurations(tuned: Tuned) -> int:
-    return len({trial.digest for trial in tuned.trials if trial.digest})
+def _tune_name(outcome: Outcome) -> str:
+    return f"{outcome.target.slot.recipe}-{outcome.target.slot.market}"
 
 
 def _next(outcome: Outcome, asked: argparse.Namespace, adopted: Path | None) -> list[str]:
@@ -181,7 +194,7 @@ def _next(outcome: Outcome, asked: argparse.Namespace, adopted: Path | None) -> 
     words = [moment if word == "as_of=last" else word for word in asked.words]
     words += [] if any(word.startswith("as_of=") for word in words) else [moment]
     flags = ["--trials", str(asked.trials), *(["--search", asked.search] if asked.search else [])]
-    name = adopted.stem if adopted else f"{run.recipe}-{run.market.name}"
+    name = adopted.stem if adopted else _tune_name(outcome)
     kept = [word for word in asked.words if _first(word) not in DROPPED]
     adopt = shlex.join(["vintage", "tune", *words, *flags, "--adopt"])
     retrain = shlex.join(["vintage", "retrain", *kept, f"tune={name}"])

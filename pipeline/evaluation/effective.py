@@ -18,9 +18,13 @@ def effective_rows(joined: pd.DataFrame, timeframe: str) -> float:
 
     Markets move together, so the sum over markets is an upper bound for a pooled recipe.
     """
-    step = duration(timeframe)
+    return independent_rows(joined, duration(timeframe))
+
+
+def independent_rows(labelled: pd.DataFrame, step: pd.Timedelta) -> float:
+    """The same of any rows keyed (market, time) with ``ends_at``, `step` apart at the closest."""
     total = 0.0
-    for _, rows in joined.groupby(level="market", sort=True):
+    for _, rows in labelled.groupby(level="market", sort=True):
         time = pd.DatetimeIndex(rows.index.get_level_values("time"))
         origin = time.min()
         starts = np.asarray((time - origin) // step, "int64")

@@ -23,6 +23,7 @@ import pandas as pd
 
 from pipeline.evaluation.effective import effective_rows, skill, skill_interval
 
+SAME = 1e-9  # difference of probabilities that says nothing
 Floats = npt.NDArray[np.float64]
 Scores = dict[str, float]
 FLAT = (
@@ -110,6 +111,24 @@ def confusion(probability: Floats, happened: npt.NDArray[np.int64]) -> npt.NDArr
     size = probability.shape[1]
     pairs = happened * size + probability.argmax(axis=1)
     return np.bincount(pairs, minlength=size * size).reshape(size, size)
+
+
+def is_constant(predictions: pd.DataFrame, classes: tuple[str, ...]) -> bool:
+    """Whether each fold's model gave every row the same probabilities.
+
+    Parameters
+    ----------
+    predictions
+        Out-of-fold predictions: ``fold`` and ``p_<class>``.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"fold": [0, 0, 1], "p_a": [0.4, 0.4, 0.5], "p_b": [0.6, 0.6, 0.5]})
+    >>> is_constant(rows, ("a", "b"))
+    True
+    """
+    folds = predictions.groupby("fold")[[f"p_{name}" for name in classes]]
+    return bool(((folds.max() - folds.min()).to_numpy("float64") < SAME).all())
 
 
 def mean_over_heads(heads: dict[str, Scores]) -> Scores:

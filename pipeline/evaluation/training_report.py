@@ -13,7 +13,7 @@ from pipeline.evaluation.metrics import confusion
 
 Facts = dict[str, Any]
 Counts = npt.NDArray[np.int64]
-KINDS = ("training", "validation")
+KINDS = ("validation", "training")
 LOSS_COLUMNS = ("head", "fit", "part", "epoch", "loss", "kind")
 IMPORTANCE_COLUMNS = ("head", "column", "increase", "error")
 

@@ -116,8 +116,8 @@ class Search:
         return f"conf/{GROUP}/{self.name}.yaml"
 
     def to_dict(self) -> Node:
-        """What a study's results follow from."""
-        space = {key: domain.model_dump(mode="json") for key, domain in self.space.items()}
+        """What a study's results follow from; keys are drawn in the order of the space."""
+        space = [[key, domain.model_dump(mode="json")] for key, domain in self.space.items()]
         return {"seed": self.seed, "startup_trials": self.startup_trials, "space": space}
 
     def as_typed(self, drawn: Mapping[str, Any]) -> Settings:

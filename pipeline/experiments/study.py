@@ -22,7 +22,7 @@ from pipeline.experiments.search_space import Options, Range, Search, Settings
 if TYPE_CHECKING:
     import optuna
 
-BASE, REASON, DIGEST, SCORED = "base", "reason", "digest", "scored"
+BASE, REASON, DIGEST, SCORED, NEW = "base", "reason", "digest", "scored", "new"
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
 BUSY_SECONDS = 60
 
@@ -73,7 +73,7 @@ def opened(path: Path, name: str) -> Iterator[optuna.Study]:
     try:
         with FileLock(path.with_suffix(".lock")).acquire(timeout=0), _storage(path) as storage:
             study = optuna.create_study(study_name=name, storage=storage, load_if_exists=True)
-            _requeue_interrupted(study)
+            _fail_interrupted(study)
             yield study
     except Timeout:
         raise RetryLater(
@@ -161,6 +161,11 @@ def tried(study: optuna.Study, search: Search, start: Settings) -> list[Tried]:
     return [_tried(k, trial, search, start) for k, trial in enumerate(_finished(study))]
 
 
+def counted(study: optuna.Study) -> int:
+    """How many configurations this study brought to the slot's ledger, interrupted ones too."""
+    return sum(bool(trial.user_attrs.get(NEW)) for trial in study.get_trials(deepcopy=False))
+
+
 def settings_of(trial: optuna.Trial | optuna.trial.FrozenTrial, search: Search) -> Settings:
     """What a trial sets: nothing for the configuration as it is."""
     return {} if BASE in trial.user_attrs else search.as_typed(trial.params)
@@ -179,15 +184,12 @@ def _storage(path: Path) -> Iterator[optuna.storages.RDBStorage]:
         storage.engine.dispose()
 
 
-def _requeue_interrupted(study: optuna.Study) -> None:
-    """Trials that a killed process left: they failed, and their parameters come again first."""
+def _fail_interrupted(study: optuna.Study) -> None:
+    """Trials that a killed process left, perhaps between two draws: each is asked for again."""
     import optuna
 
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        if REASON not in trial.user_attrs:
-            own = {key: value for key, value in trial.user_attrs.items() if key == BASE}
-            study.enqueue_trial(trial.params, user_attrs=own)
 
 
 def _finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

@@ -20,6 +20,7 @@ from registry.files import sha256
 
 STUDIES = Path("models/tuning")
 STAGES = ("features", "labels", "train")
+OWN = ("pipeline.experiments.scoring", "pipeline.experiments.study")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +69,16 @@ class Tuning:
 
     @property
     def family(self) -> str:
-        """Digest of everything but the moment: space, objective, configuration, code."""
+        """Digest of everything but the moment: space, objective, configuration, code, libraries."""
         plan = self.subject.plan
-        modules = [f"pipeline.stages.{stage}" for stage in STAGES]
+        modules = [*OWN, *(f"pipeline.stages.{stage}" for stage in STAGES)]
         modules += [name.rpartition(".")[0] for stage in STAGES for name in plan.targets[stage]]
+        code = code_of(modules, plan.plugins)
         return _digest(
             {
                 "base": plan.trial,
-                "code": code_of(modules, plan.plugins).digest,
+                "code": code.digest,
+                "libraries": code.libraries,
                 "objective": OBJECTIVE,
                 "search": self.search.to_dict(),
             }

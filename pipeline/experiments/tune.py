@@ -8,6 +8,7 @@ also when it is cut short: whoever looks at the best of many must know how many 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from pipeline.experiments.study import COMPLETE, FAILED, PRUNED, ScoredOn, Tried
 from pipeline.experiments.subject import Tuning, check_tuning, models_of
 from pipeline.trial import REGISTRY, TrialFacts
 from registry.files import read_if_there, write_atomic
+from registry.trials import count_trials
 
 if TYPE_CHECKING:
     import optuna
@@ -37,13 +39,18 @@ SOURCE = "tune"
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What a study holds: every trial in order, and what they were scored on."""
+    """What a study holds: every trial in order, and what they were scored on.
+
+    `counted` of its configurations were new to the slot's ledger, which holds `ledger` now.
+    """
 
     tuning: Tuning
     file: Path
     trials: list[Tried]
     known_before: int
     scored: ScoredOn
+    counted: int
+    ledger: int
 
     @property
     def base(self) -> Tried:
@@ -87,13 +94,15 @@ def tune(
     with studies.opened(file, tuning.name) as study:
         before = len(studies.tried(study, tuning.search, known(start)))
         if before < tuning.trials:
+            task = _readied(study, tuning, read, home)
             _mark_unfinished(tuning, home)
-            _fill(study, _task(study, tuning, read(), home), show)
+            _fill(study, task, show)
             _unmark(tuning, home)
         trials = studies.tried(study, tuning.search, known(start))
-        scored = studies.scored_on(study)
+        scored, counted = studies.scored_on(study), studies.counted(study)
     _require_a_score(trials, file)
-    return Tuned(tuning, file, trials, before, scored)
+    held = count_trials(home / REGISTRY, tuning.subject.plan.run.slot)
+    return Tuned(tuning, file, trials, before, scored, counted, held)
 
 
 def unfinished(tuning: Tuning, home: Path) -> str | None:
@@ -117,6 +126,14 @@ class _Task:
     def own_values(self) -> Settings | None:
         """The configuration's own values where they could have been drawn."""
         return self.start if inside(self.tuning.search, self.start) else None
+
+
+def _readied(study: optuna.Study, tuning: Tuning, read: Callable[[], Frames], home: Path) -> _Task:
+    try:
+        return _task(study, tuning, read(), home)
+    except DataError:
+        _unmark(tuning, home)  # a moment that cannot be read must not draw later calls to it
+        raise
 
 
 def _task(study: optuna.Study, tuning: Tuning, frames: Frames, home: Path) -> _Task:
@@ -144,21 +161,37 @@ def _fill(study: optuna.Study, task: _Task, show: Callable[[str], None]) -> None
 
 
 def _try(study: optuna.Study, trial: optuna.Trial, task: _Task) -> None:
-    settings = studies.settings_of(trial, task.tuning.search)
+    outcome, loss = FAILED, None
     try:
-        plan = task.tuning.subject.planned(settings)
-        TrialFacts.of_local(plan.local, "plan").count(task.registry, SOURCE)
-        trial.set_user_attr(studies.DIGEST, plan.trial)
-        last = max(len(own.folds) for own in task.rows.values()) - 1
-        for fold, loss in enumerate(running_losses(plan, task.rows)):
-            trial.report(loss, fold)
-            if fold < last and trial.should_prune():
-                return studies.end(study, trial, PRUNED)
-        studies.end(study, trial, COMPLETE, loss)
+        outcome, loss = _scored(trial, task)
     except (ConfigError, DataError) as error:
         trial.set_user_attr(studies.REASON, str(error))
-        studies.end(study, trial, FAILED)
-    return None
+    except _library_errors() as error:
+        words = " ".join(str(error).split())
+        trial.set_user_attr(studies.REASON, f"{type(error).__name__}: {words}")
+    finally:
+        studies.end(study, trial, outcome, loss)
+
+
+def _scored(trial: optuna.Trial, task: _Task) -> tuple[str, float | None]:
+    """How a trial ends, with its score where it was scored on every fold."""
+    plan = task.tuning.subject.planned(studies.settings_of(trial, task.tuning.search))
+    news = TrialFacts.of_local(plan.local, "plan").count(task.registry, SOURCE)
+    trial.set_user_attr(studies.NEW, news)
+    trial.set_user_attr(studies.DIGEST, plan.trial)
+    last = max(len(own.folds) for own in task.rows.values()) - 1
+    for fold, loss in enumerate(running_losses(plan, task.rows)):
+        trial.report(loss, fold)
+        if fold < last and trial.should_prune():
+            return PRUNED, None
+    return COMPLETE, loss
+
+
+def _library_errors() -> tuple[type[Exception], ...]:
+    """What libraries raise where a setting does not suit the data; LightGBM has its own."""
+    lightgbm = sys.modules.get("lightgbm.basic")
+    own = (lightgbm.LightGBMError,) if lightgbm else ()
+    return (ValueError, RuntimeError, ArithmeticError, *own)
 
 
 def _require_a_score(trials: list[Tried], file: Path) -> None:

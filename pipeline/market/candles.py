@@ -1,8 +1,9 @@
 """What a candle frame is, and timeframes.
 
 A candle frame is a pandas DataFrame indexed by ``time`` (the candle's *open*, UTC, unique,
-increasing) with float64 columns open, high, low, close, volume and, where the venue has it,
-value (turnover in the quote currency). Every candle in it is final.
+increasing) with float64 columns open, high, low, close, volume and, where the venue has them,
+value (turnover in the quote currency) and taker_volume (the part of volume, in the base
+currency, that takers bought). Every candle in it is final.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pipeline.errors import ConfigError
 
 PRICES = ("open", "high", "low", "close")
 REQUIRED = (*PRICES, "volume")
-COLUMNS = (*REQUIRED, "value")
+USUAL = (*REQUIRED, "value")
+COLUMNS = (*USUAL, "taker_volume")
 TIME = "time"
 TIMEFRAMES = ("1m", "3m", "5m", "15m", "30m", "1h", "4h", "1d")
 _UNITS: dict[str, Literal["minutes", "hours", "days"]] = {"m": "minutes", "h": "hours", "d": "days"}
@@ -72,7 +74,7 @@ def moment(text: str, where: str = "as_of") -> pd.Timestamp:
 def empty_frame() -> pd.DataFrame:
     """A candle frame without candles."""
     index = pd.DatetimeIndex([], dtype="datetime64[ms, UTC]", name=TIME)
-    return pd.DataFrame(index=index, columns=list(COLUMNS), dtype="float64")
+    return pd.DataFrame(index=index, columns=list(USUAL), dtype="float64")
 
 
 def last_closed(now: pd.Timestamp, timeframe: str) -> pd.Timestamp:

@@ -1,49 +1,29 @@
 """The candle store: append-only Parquet files, one for each month of a series.
 
-``<root>/<feed>/<MARKET>/<timeframe>/YYYY-MM.parquet``. A candle that is stored never changes: the
-same candle again is nothing, another one at its place is an error. Writers of a series wait for
-each other; readers wait for nobody and never see half a file.
+``<root>/<feed>/<MARKET>/<timeframe>/YYYY-MM.parquet``, and beside them what is known of the
+candles: ``holes.json``, ``revisions.jsonl``, ``sources.json``. Writers of a series wait for each
+other; readers wait for nobody and never see half a file.
 """
 
 from __future__ import annotations
 
-import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-from filelock import FileLock
 
-from pipeline.errors import DataError
-from pipeline.market.candles import COLUMNS, REQUIRED, TIME, empty_frame, last_closed
-from registry.files import write_atomic
+from pipeline.market import holes, revisions, sources, writing
+from pipeline.market.candles import duration, last_closed
+from pipeline.market.holes import Confirmed, Hole
+from pipeline.market.partitions import MONTH_FILES, count, load, load_times, months_of, overlaps
+from pipeline.market.revisions import Revision
+from pipeline.market.series import Series, Span, Written
+from pipeline.market.writing import Incoming, locked
 
-MONTH_FILES = "[0-9][0-9][0-9][0-9]-[0-9][0-9].parquet"
-CLOCK = pa.timestamp("ms", tz="UTC")
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Names one stream of candles."""
-
-    feed: str
-    market: str
-    timeframe: str
-
-    def __str__(self) -> str:
-        return f"{self.feed}/{self.market}/{self.timeframe}"
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Open times of the first and last stored candle, and how many there are."""
-
-    first: pd.Timestamp
-    last: pd.Timestamp
-    rows: int
+__all__ = ["CandleStore", "Series", "Span", "Written"]
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +55,24 @@ class CandleStore:
             When a file is damaged.
         """
         newest = None if end is None else last_closed(end, series.timeframe)
-        paths = [path for path in self._months(series) if _overlaps(path, start, newest)]
-        if not paths:
-            return empty_frame()
-        candles = pd.concat([_load(path) for path in paths])
-        return candles.loc[start:newest]
+        return self._reading(series, start, newest, load).loc[start:newest]
+
+    def times(
+        self,
+        series: Series,
+        start: pd.Timestamp | None = None,
+        end: pd.Timestamp | None = None,
+    ) -> pd.DatetimeIndex:
+        """Read the open times alone, within the same ends as `read`.
+
+        Raises
+        ------
+        DataError
+            When a file is damaged.
+        """
+        newest = None if end is None else last_closed(end, series.timeframe)
+        times = self._reading(series, start, newest, load_times)
+        return times[times.slice_indexer(start, newest)]
 
     def span(self, series: Series) -> Span | None:
         """Tell what is stored, or None when nothing is.
@@ -89,29 +82,74 @@ class CandleStore:
         DataError
             When a file is damaged.
         """
-        paths = self._months(series)
-        if not paths:
-            return None
-        rows = sum(_count(path) for path in paths)
-        return Span(_load(paths[0]).index[0], _load(paths[-1]).index[-1], rows)
+        return self._reading(series, None, None, _span)
 
-    def missing_months(self, series: Series) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
-        """First and last moment of each month between stored ones that has no file."""
-        stored = [pd.Period(path.stem, freq="M") for path in self._months(series)]
-        if not stored:
+    def holes(
+        self,
+        series: Series,
+        start: pd.Timestamp | None = None,
+        end: pd.Timestamp | None = None,
+    ) -> list[Hole]:
+        """List what is missing between stored candles, within the same ends as `read`.
+
+        Raises
+        ------
+        DataError
+            When a file is damaged.
+        """
+        step = duration(series.timeframe)
+        held = self.span(series)
+        if held is None:
             return []
-        every = pd.period_range(stored[0], stored[-1], freq="M")
+        times = self.times(series)
+        missing = holes.missing_between(times, step)
+        ends = (start or held.first, (end or held.last + step).floor(step))
+        return holes.holes(holes.inside(missing, [ends]), self.confirmed(series), step)
+
+    def confirmed(self, series: Series) -> list[Confirmed]:
+        """Moments that the source has no candle for, those before its first one among them."""
+        return holes.read(self.folder(series))
+
+    def revisions(
+        self,
+        series: Series,
+        start: pd.Timestamp | None = None,
+        end: pd.Timestamp | None = None,
+    ) -> list[Revision]:
+        """Stored candles that came with other values, within the same ends as `read`.
+
+        Raises
+        ------
+        DataError
+            When the journal is damaged.
+        """
+        newest = None if end is None else last_closed(end, series.timeframe)
         return [
-            (month.start_time.tz_localize("UTC"), (month + 1).start_time.tz_localize("UTC"))
-            for month in every.difference(pd.PeriodIndex(stored, freq="M"))
+            revision
+            for revision in revisions.read(self.folder(series))
+            if (start is None or start <= revision.time)
+            and (newest is None or revision.time <= newest)
         ]
 
-    def forget(self, series: Series) -> None:
-        """Delete every candle of a series; its source can give them again."""
-        folder = self._folder(series)
-        with FileLock(folder / ".lock"):
-            for path in self._months(series):
-                path.unlink()
+    def sources(
+        self,
+        series: Series,
+        start: pd.Timestamp | None = None,
+        end: pd.Timestamp | None = None,
+    ) -> dict[str, int]:
+        """Count candles by who sent them, the feed itself first, within the ends of `read`."""
+        borrowed = sources.read(self.folder(series))
+        return sources.counts(borrowed, self.times(series, start, end), series.feed)
+
+    def lacks(self, series: Series, start: pd.Timestamp, end: pd.Timestamp) -> bool:
+        """Tell whether asking the source could bring a candle of [start, end)."""
+        held, step = self.span(series), duration(series.timeframe)
+        if held is None or held.last + step < end.floor(step):
+            return True
+        listed = [span.first for span in self.confirmed(series) if span.kind == "not_listed"]
+        if start < min([held.first, *listed]):
+            return True
+        return any(hole.kind == "unknown" for hole in self.holes(series, start, end))
 
     def append(self, series: Series, candles: pd.DataFrame) -> int:
         """Add candles, earlier or later than what is stored, and count the new ones.
@@ -125,128 +163,71 @@ class CandleStore:
             When a stored candle comes with another value, when the frame is no candle frame, or
             when a file is damaged.
         """
-        added = _canonical(candles, str(series))
-        if added.empty:
-            return 0
-        folder = self._folder(series)
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
-            stored = self._months(series)
-            if stored:
-                _require_columns(_load(stored[0]), added, series)
-            fresh: dict[Path, pd.DataFrame] = {}
-            times = pd.DatetimeIndex(added.index)
-            for (year, month), part in added.groupby([times.year, times.month]):
-                path = folder / f"{year:04}-{month:02}.parquet"
-                fresh[path] = _unseen(_load(path), part, series) if path in stored else part
-            for path in _outwards([path for path in fresh if len(fresh[path])], stored):
-                known = [_load(path)] if path in stored else []
-                write_atomic(path, _encode(pd.concat([*known, fresh[path]]).sort_index()))
-        return sum(len(part) for part in fresh.values())
+        return self._write(series, candles, None).appended
 
-    def _folder(self, series: Series) -> Path:
-        return self.root / series.feed / series.market / series.timeframe
+    def write(self, series: Series, candles: pd.DataFrame, seen_at: pd.Timestamp) -> Written:
+        """Add candles as `append` does; another value replaces a stored one, as a revision.
 
-    def _months(self, series: Series) -> list[Path]:
-        return sorted(self._folder(series).glob(MONTH_FILES))
+        Raises
+        ------
+        DataError
+            As `append`; and when three candles or more are stored already and all their closes
+            differ, which is another feed and no revision.
+        """
+        return self._write(series, candles, seen_at)
 
+    def replace(self, series: Series, candles: pd.DataFrame, seen_at: pd.Timestamp) -> Written:
+        """Do as `write` does, in one step; the months it changes are kept as a generation.
 
-def _overlaps(path: Path, start: pd.Timestamp | None, newest: pd.Timestamp | None) -> bool:
-    after = start is None or path.stem >= start.strftime("%Y-%m")
-    return after and (newest is None or path.stem <= newest.strftime("%Y-%m"))
+        Raises
+        ------
+        DataError
+            As `write`.
+        """
+        came, folder = Incoming.of(candles, series), self.folder(series)
+        if came.candles.empty:
+            return Written(0)
+        with locked(folder):
+            return writing.swap(folder, writing.merge(folder, series, came, seen_at), seen_at)
 
+    def forget(self, series: Series) -> None:
+        """Delete all that is stored of a series; its source can give it again."""
+        folder = self.folder(series)
+        with locked(folder):
+            writing.forget(folder)
 
-def _outwards(paths: list[Path], stored: list[Path]) -> list[Path]:
-    before = [path for path in paths if stored and path < stored[0]]
-    return sorted(set(paths) - set(before)) + sorted(before, reverse=True)
+    def folder(self, series: Series) -> Path:
+        """Where the files of a series lie."""
+        return series.folder(self.root)
 
+    def _write(
+        self, series: Series, candles: pd.DataFrame, seen_at: pd.Timestamp | None
+    ) -> Written:
+        came, folder = Incoming.of(candles, series), self.folder(series)
+        if came.candles.empty:
+            return Written(0)
+        with locked(folder):
+            return writing.add(folder, writing.merge(folder, series, came, seen_at))
 
-def _canonical(candles: pd.DataFrame, where: str) -> pd.DataFrame:
-    times = candles.index
-    if not isinstance(times, pd.DatetimeIndex) or str(times.tz) != "UTC":
-        raise _no_frame("its index is no UTC time", where)
-    if not (times.is_monotonic_increasing and times.is_unique):
-        raise _no_frame("its moments do not increase", where)
-    columns = [name for name in COLUMNS if name in candles.columns]
-    if not set(REQUIRED) <= set(columns) or len(columns) < len(candles.columns):
-        raise _no_frame(f"its columns are {', '.join(map(str, candles.columns))}", where)
-    numbers = candles[columns].astype("float64")
-    if not np.isfinite(numbers.to_numpy()).all():
-        raise _no_frame("it holds a cell that is no number", where)
-    return numbers.set_axis(times.as_unit("ms").rename(TIME))
-
-
-def _no_frame(told: str, where: str) -> DataError:
-    return DataError(f"cannot be stored: {told}", where=where, fix="correct the source")
-
-
-def _unseen(known: pd.DataFrame, part: pd.DataFrame, series: Series) -> pd.DataFrame:
-    again = part.index.intersection(known.index)
-    old, new = known.loc[again].to_numpy(), part.loc[again].to_numpy()
-    changed = old != new
-    if changed.any():
-        row, column = (int(place) for place in np.argwhere(changed)[0])
-        raise DataError(
-            f"the source revised a candle that is stored, {changed.any(axis=1).sum()} in all",
-            where=f"{series}, {again[row].isoformat()}, column {part.columns[column]}",
-            found=repr(float(new[row, column])),
-            expected=f"{float(old[row, column])!r} as stored",
-            fix="find out which is right; to take the source's, vintage data forget "
-            f"{series}, then sync",
-        )
-    return part.loc[part.index.difference(known.index)]
+    def _reading(
+        self,
+        series: Series,
+        start: pd.Timestamp | None,
+        newest: pd.Timestamp | None,
+        read: Callable[[list[Path]], Read],
+    ) -> Read:
+        """Read months, from the start again when a writer took one away meanwhile."""
+        while True:
+            months = months_of(self.folder(series))
+            try:
+                return read([path for path in months if overlaps(path, start, newest)])
+            except FileNotFoundError:
+                if months == months_of(self.folder(series)):
+                    raise
 
 
-def _require_columns(stored: pd.DataFrame, added: pd.DataFrame, series: Series) -> None:
-    if list(stored.columns) != list(added.columns):
-        raise DataError(
-            "columns differ from those stored",
-            where=str(series),
-            found=", ".join(added.columns),
-            expected=", ".join(stored.columns),
-            fix="sync from one source only, or delete the series' folder",
-        )
-
-
-def _encode(candles: pd.DataFrame) -> bytes:
-    arrays = [pa.array(pd.DatetimeIndex(candles.index).asi8, pa.int64()).cast(CLOCK)]
-    arrays += [pa.array(candles[name].to_numpy()) for name in candles.columns]
-    encodings = dict.fromkeys(candles.columns, "BYTE_STREAM_SPLIT")
-    buffer = io.BytesIO()
-    pq.write_table(
-        pa.table(arrays, names=[TIME, *candles.columns]),
-        buffer,
-        compression="zstd",
-        use_dictionary=False,
-        column_encoding={TIME: "DELTA_BINARY_PACKED", **encodings},
-        store_schema=False,
-        write_page_checksum=True,
-    )
-    return buffer.getvalue()
-
-
-def _load(path: Path) -> pd.DataFrame:
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read()
-        numbers = {name: table[name].to_numpy() for name in COLUMNS if name in table.column_names}
-        times = pd.DatetimeIndex(table[TIME].cast(CLOCK).cast(pa.int64()).to_numpy().view("M8[ms]"))
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise _damaged(path, error) from None
-    return pd.DataFrame(numbers, index=times.tz_localize("UTC").rename(TIME))
-
-
-def _count(path: Path) -> int:
-    try:
-        return int(pq.read_metadata(path).num_rows)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from None
-
-
-def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(
-        "a file of the candle store is damaged",
-        where=str(path),
-        found=" ".join(str(error).split()),
-        fix="delete that file and sync again",
-    )
+def _span(months: list[Path]) -> Span | None:
+    if not months:
+        return None
+    first, last = load_times(months[:1])[0], load_times(months[-1:])[-1]
+    return Span(first, last, sum(count(path) for path in months))

@@ -1,29 +1,84 @@
-"""Bringing a series of the store up to date with its exchange."""
+"""Bringing a series of the store up to date with its exchange.
+
+What is asked for grows outwards from what is stored, in pieces: each is checked and stored before
+the next is asked for, so that a kill loses little. Nothing is locked while the exchange answers.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError, RetryLater, VintageError
+from pipeline.market.asking import (
+    Progress,
+    Tally,
+    Task,
+    ask_for_holes,
+    extend,
+    renew,
+    silent,
+    unlisted,
+)
 from pipeline.market.candles import duration
+from pipeline.market.confirming import Answered, confirm
 from pipeline.market.exchanges.base import Exchange, Instrument
-from pipeline.market.store import CandleStore, Series, Span
-from pipeline.market.validation import check_times
+from pipeline.market.plan import Ends
+from pipeline.market.reasons import Rule
+from pipeline.market.store import CandleStore, Series
 
-COMPARED = 3
+__all__ = ["How", "Progress", "SyncReport", "sync"]
+QUIET = pd.Timedelta(hours=3)  # longest time without a trade, where the exchange names none
+KINDS = (RetryLater, DataError, ConfigError)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a sync behaves, beside what it is asked for.
+
+    Parameters
+    ----------
+    now
+        Candles that close after it, less the exchange's grace, are not asked for yet; without
+        it the end of the span is trusted.
+    notify
+        Called after every answer.
+    force
+        Fetch the whole span anew; what it replaces is kept as one generation.
+    repair
+        Ask again for every hole of the series, confirmed or not.
+    """
+
+    now: pd.Timestamp | None = None
+    notify: Callable[[Progress], None] = silent
+    force: bool = False
+    repair: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a sync did: candles asked for and appended, and what is stored now."""
+    """What a sync did, and what is stored now.
+
+    Parameters
+    ----------
+    asked, appended, revised
+        Candles asked for, added, and replaced because the source changed its mind.
+    recovered, empty, unknown
+        Of the holes that were asked for, candles that came after all and those that the source
+        confirmed not to have; and candles of the span that nobody has answered for.
+    """
 
     series: Series
     asked: int
     appended: int
     first: pd.Timestamp | None
     last: pd.Timestamp | None
+    revised: int = 0
+    recovered: int = 0
+    empty: int = 0
+    unknown: int = 0
 
 
 def sync(  # noqa: PLR0913, PLR0917 - the three that name a series, and the two that name a span
@@ -33,83 +88,94 @@ def sync(  # noqa: PLR0913, PLR0917 - the three that name a series, and the two 
     timeframe: str,
     start: pd.Timestamp,
     end: pd.Timestamp,
+    how: How | None = None,
 ) -> SyncReport:
-    """Fetch what is missing around the stored candles, as far as [start, end) reaches.
+    """Fetch what is missing around and inside the stored candles, within [start, end).
 
-    What is fetched overlaps what is stored by three candles: an answer that stops short makes no
-    hole, and a source that changed its mind is noticed. A month between stored ones whose file
-    is gone is fetched anew.
+    The last three closed candles are fetched again: one that changed becomes a revision. A
+    candle that an answer lacks is remembered as confirmed and not asked for again.
 
     Raises
     ------
     DataError
-        When what came is not increasing, on the grid, closed and inside what was asked, or when
-        it differs from what is stored or lacks it.
+        When what came is not increasing, on the grid, closed, sound and inside what was asked,
+        lacks what is stored, or is another feed.
+    RetryLater
+        When the exchange does not answer, naming the span that is missing; what came before is
+        stored.
     """
+    step, how = duration(timeframe), how or How()
+    ends = start.ceil(step), _closed(end, exchange, how).floor(step)
     series = Series(exchange.feed, market.name, timeframe)
-    step = duration(timeframe)
-    start, end = start.ceil(step), end.floor(step)
-    asked, came = 0, []
-    pieces = _pieces(store.span(series), step, start, end)
-    for since, stop in pieces + _lost(store, series, start, end):
-        candles = exchange.fetch(market, timeframe, since, stop)
-        asked += int((stop - since) / step)
-        if len(candles):
-            _check_fetched(candles, series, since, stop)
-            _require_stored(store.read(series, since, stop), candles, series)
-            came.append(candles)
-    appended = store.append(series, _joined(came)) if came else 0
-    stored = store.span(series)
-    first, last = (stored.first, stored.last) if stored else (None, None)
-    return SyncReport(series, asked, appended, first, last)
+    at = ends[1] if how.now is None else how.now
+    task = Task(store, exchange, market, series, ends, at, how.notify, Tally())
+    try:
+        if ends[0] < ends[1]:
+            (renew if how.force else extend)(task)
+        ask_for_holes(task, how.repair)
+    except VintageError as error:
+        _settle(task)
+        raise _naming_what_lacks(error, task) from None
+    _settle(task)
+    return _report(task)
 
 
-def _pieces(
-    span: Span | None, step: pd.Timedelta, start: pd.Timestamp, end: pd.Timestamp
-) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
-    if start >= end:
-        return []
-    if span is None:
-        return [(start, end)]
-    reach = (COMPARED - 1) * step
-    head = (start, min(span.first + reach, span.last) + step)
-    tail = (max(span.first, span.last - reach), end)
-    return [head] * (start < span.first) + [tail] * (end > span.last + step)
+def _closed(end: pd.Timestamp, exchange: Exchange, how: How) -> pd.Timestamp:
+    if how.now is None:
+        return end
+    grace = getattr(exchange, "grace_seconds", None) or 0.0
+    return min(end, how.now - pd.Timedelta(seconds=grace))
 
 
-def _lost(
-    store: CandleStore, series: Series, start: pd.Timestamp, end: pd.Timestamp
-) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
-    months = [(max(first, start), min(stop, end)) for first, stop in store.missing_months(series)]
-    return [(first, stop) for first, stop in months if first < stop]
+def _settle(task: Task) -> None:
+    if task.store.span(task.series) is None:
+        return
+    longest = getattr(task.exchange, "outage_candles", None) or int(-(-QUIET // task.step))
+    rule = Rule(getattr(task.exchange, "omits_empty", False), longest)
+    answered = Answered(task.tally.answered, task.at, task.tally.unlisted_from)
+    confirm(task.store, task.series, answered, rule)
 
 
-def _joined(pieces: list[pd.DataFrame]) -> pd.DataFrame:
-    joined = pd.concat(pieces)
-    return joined[~joined.index.duplicated()].sort_index()
+def _report(task: Task) -> SyncReport:
+    stored, tally = task.store.span(task.series), task.tally
+    holes = task.store.holes(task.series, *task.ends) if stored else []
+    return SyncReport(
+        series=task.series,
+        asked=tally.asked,
+        appended=tally.appended,
+        first=stored.first if stored else None,
+        last=stored.last if stored else None,
+        revised=tally.revised,
+        recovered=tally.recovered,
+        empty=tally.empty,
+        unknown=sum(hole.candles for hole in holes if hole.kind == "unknown"),
+    )
 
 
-def _check_fetched(
-    candles: pd.DataFrame, series: Series, first: pd.Timestamp, stop: pd.Timestamp
-) -> None:
-    check_times(candles.index, series.timeframe, stop, str(series))
-    if candles.index[0] < first:
-        raise DataError(
-            "the source sent a candle that was not asked for",
-            where=str(series),
-            found=candles.index[0].isoformat(),
-            expected=f"{first.isoformat()} or later",
-            fix="correct the exchange adapter",
-        )
+def _naming_what_lacks(error: VintageError, task: Task) -> VintageError:
+    lacking = _lacking(task)
+    kind = next((kind for kind in KINDS if isinstance(error, kind)), None)
+    if not lacking or kind is None:
+        return error
+    told = f"{lacking[0][0].isoformat()} to {lacking[-1][1].isoformat()}"
+    if told in str(error):
+        return error
+    return kind(
+        error.what,
+        where=f"{error.where or task.series}; missing: {told}",
+        found=error.found,
+        expected=error.expected,
+        fix=error.fix or "repeat; what came is stored",
+    )
 
 
-def _require_stored(stored: pd.DataFrame, candles: pd.DataFrame, series: Series) -> None:
-    gone = stored.index.difference(candles.index)
-    if len(gone):
-        raise DataError(
-            "the source no longer has a candle that is stored",
-            where=str(series),
-            found=f"none at {gone[0].isoformat()}",
-            expected="the stored candles again",
-            fix="find out whether this is the same source; if not, give it its own store",
-        )
+def _lacking(task: Task) -> list[Ends]:
+    start, end = task.ends
+    held = task.store.span(task.series)
+    if held is None:
+        return [(start, end)] if start < end else []
+    first = min([held.first, *(span.first for span in unlisted(task))])
+    holes = task.store.holes(task.series, start, end)
+    inner = [(hole.first, hole.last + task.step) for hole in holes if hole.kind == "unknown"]
+    outer = [(start, min(first, end)), (max(held.last + task.step, start), end)]
+    return sorted(ends for ends in (*outer, *inner) if ends[0] < ends[1])

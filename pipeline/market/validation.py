@@ -2,152 +2,222 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
-import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.config import Record
-from pipeline.errors import DataError
-from pipeline.market.candles import COLUMNS, PRICES, REQUIRED, duration, last_closed
+from pipeline.errors import ConfigError, DataError, nearest
+from pipeline.market.checks import rows, series
+from pipeline.market.checks.cut import Asked, Cut, Finding
+from pipeline.market.checks.schema import FIX, check_schema
+from pipeline.market.holes import KINDS
 
-Counts = np.ndarray[Any, np.dtype[np.int64]]
+__all__ = ["Asked", "Quality", "Validation", "check_times"]
 
-SOURCE_FIX = "correct the source, then sync again; the stage never repairs a candle"
+Count = Annotated[int, Field(ge=0)]
+Verdict = Literal["stop", "drop", "quarantine", "count"]
+RowCheck = Callable[[Cut], Finding]
+SeriesCheck = Callable[[Cut, "Validation"], Finding]
+TIMES: tuple[RowCheck, ...] = (
+    rows.order,
+    rows.duplicates,
+    rows.off_grid,
+    rows.future,
+    rows.forming_last,
+)
+CELLS: tuple[RowCheck, ...] = (
+    rows.non_finite,
+    rows.non_positive,
+    rows.not_enclosed,
+    rows.negative_volume,
+    rows.value_outside,
+    rows.taker_above_volume,
+)
+SERIES: tuple[SeriesCheck, ...] = (
+    series.min_rows,
+    series.short_history,
+    series.stale_end,
+    series.max_hole,
+    series.frozen,
+    series.constant_price,
+    series.zero_volume,
+    series.unit_breaks,
+    series.revised,
+    series.shifted_hours,
+    series.disagrees,
+)
+NAMES = tuple(check.__name__ for check in (*TIMES, *CELLS, *SERIES))
+DEFAULTS: dict[str, Verdict] = {
+    **dict.fromkeys(NAMES, "stop"),
+    "short_history": "count",
+    "revised": "count",
+}
+BREACHES = {
+    "min_rows": "too few candles",
+    "short_history": "the cut starts later than asked",
+    "stale_end": "as_of lies beyond the data",
+    "max_hole": "candles are missing",
+    "shifted_hours": "the moments are whole hours beside those of the second source",
+}
+FIXES = {
+    "min_rows": "ask for more history, sync, or lower validation.min_rows",
+    "short_history": "ask for less history, or import older candles",
+    "stale_end": "sync the market, choose an earlier as_of, or raise validation.max_stale_candles "
+    "where the venue writes no candle without a trade",
+    "max_hole": "vintage data sync --repair, let history start after the hole, or raise "
+    "validation.max_hole_candles",
+    "shifted_hours": "read the source in its own time zone (exchange.zone), then sync again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One named check, its verdict, and how many rows broke it."""
+
+    name: str
+    verdict: Verdict
+    rows: int
+    first: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What the candles of a cut are like; every rule was kept."""
+    """What the candles of a cut are like, and what was taken out of them."""
 
     candles: int
     missing: int
+    missing_by_kind: dict[str, int]
     holes: int
     longest_hole: int
     first: pd.Timestamp
     last: pd.Timestamp
     history_short: bool
+    revised: int
+    checks: tuple[Check, ...]
 
     def to_dict(self) -> dict[str, int | bool | str]:
-        """Flat and ready for JSON; moments as ISO text."""
-        return asdict(self) | {"first": self.first.isoformat(), "last": self.last.isoformat()}
+        """Flat and ready for JSON; moments as ISO text, broken checks in one line."""
+        broken = [f"{check.name} {check.rows} {check.verdict}" for check in self.checks]
+        return {
+            "candles": self.candles,
+            "missing": self.missing,
+            **{f"missing_{kind}": count for kind, count in self.missing_by_kind.items()},
+            "holes": self.holes,
+            "longest_hole": self.longest_hole,
+            "first": self.first.isoformat(),
+            "last": self.last.isoformat(),
+            "history_short": self.history_short,
+            "revised": self.revised,
+            "dropped": sum(check.rows for check in self.checks if check.verdict == "drop"),
+            "quarantined": sum(
+                check.rows for check in self.checks if check.verdict == "quarantine"
+            ),
+            "broken": "; ".join(broken),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is left of a cut, what was set aside, and what it is like."""
+
+    candles: pd.DataFrame
+    quarantined: pd.DataFrame
+    quality: Quality
 
 
 class Validation(Record):
-    """Limits of what is let through."""
+    """Limits, and for every check what happens to rows that break it.
 
-    min_rows: Annotated[int, Field(ge=1)] = 300
-    max_hole_candles: Annotated[int, Field(ge=0)] = 12
-    max_stale_candles: Annotated[int, Field(ge=0)] = 0
+    ``stop`` ends the run; ``drop`` leaves the rows out; ``quarantine`` does too and keeps them to
+    look at; ``count`` lets them through and tells how many there are. A check that looks at the
+    whole cut can stop or count.
+    """
+
+    min_rows: Annotated[int, Field(ge=1, description="candles")] = 300
+    max_hole_candles: Count = 12
+    max_stale_candles: Count = 0
+    max_frozen_candles: Annotated[int, Field(ge=1, description="equal candles in a row")] = 3
+    max_constant_candles: Annotated[
+        int, Field(ge=1, description="with one close, or no volume")
+    ] = 48
+    median_window: Annotated[int, Field(ge=3, description="candles of a median")] = 24
+    max_median_ratio: Annotated[float, Field(gt=1, description="of adjacent medians")] = 100.0
+    max_price_difference: Annotated[
+        float, Field(gt=0, description="share, from a second source")
+    ] = 0.05
+    least_common: Annotated[int, Field(ge=24, description="candles of both sources")] = 48
+    verdicts: dict[str, Verdict] = Field(default_factory=lambda: dict(DEFAULTS))
+    reference: str | None = None
+
+    @field_validator("verdicts")
+    @classmethod
+    def _known(cls, verdicts: dict[str, Verdict]) -> dict[str, Verdict]:
+        for name, verdict in verdicts.items():
+            if name not in NAMES:
+                raise ConfigError(f"unknown check '{name}'", fix=nearest(name, NAMES))
+            if name in BREACHES and verdict not in {"stop", "count"}:
+                raise ConfigError(
+                    f"the check {name} looks at the whole cut",
+                    found=verdict,
+                    expected="stop or count",
+                )
+        return DEFAULTS | verdicts
 
     def check(
         self, candles: pd.DataFrame, timeframe: str, as_of: pd.Timestamp, asked: Asked | None = None
     ) -> Quality:
-        """Check every rule on the candles known at `as_of`.
+        """Check every rule and tell what the candles are like; see `sift`."""
+        return self.sift(candles, timeframe, as_of, asked).quality
 
-        Rules, in this order: columns, order, duplicates, off_grid, future, non_finite,
-        non_positive, not_enclosed, negative_volume, min_rows, stale_end, max_hole.
+    def sift(
+        self, candles: pd.DataFrame, timeframe: str, as_of: pd.Timestamp, asked: Asked | None = None
+    ) -> Checked:
+        """Check every rule on the candles known at `as_of`, in the order of `NAMES`.
 
         Parameters
         ----------
         asked
-            Market and first moment that the cut was made for.
+            What the cut was made for.
 
         Raises
         ------
         DataError
-            At the first rule that is broken, naming rule, market, moment and what to do.
+            At the first rule that is broken and stops, naming rule, market, row and what to do.
         """
-        where = f"{asked.market} {timeframe}" if asked else timeframe
-        check_candles(candles, timeframe, as_of, where)
-        if len(candles) < self.min_rows:
-            raise DataError(
-                "min_rows: too few candles",
-                where=f"{where}, as_of {as_of.isoformat()}",
-                found=str(len(candles)),
-                expected=f"at least {self.min_rows}",
-                fix="ask for more history, sync, or lower validation.min_rows",
-            )
-        times = pd.DatetimeIndex(candles.index)
-        self._check_end(times[-1], timeframe, as_of, where)
-        step = duration(timeframe) // pd.Timedelta(milliseconds=1)
-        skipped = np.diff(times.as_unit("ms").asi8) // step - 1
-        self._check_holes(times, skipped, where)
-        return Quality(
-            candles=len(times),
-            missing=int(skipped.sum()),
-            holes=int((skipped > 0).sum()),
-            longest_hole=int(skipped.max(initial=0)),
-            first=times[0],
-            last=times[-1],
-            history_short=asked is not None
-            and bool(times[0] > asked.start.ceil(duration(timeframe))),
-        )
+        cut = Cut(candles, timeframe, as_of, asked)
+        check_schema(candles, cut.where)
+        broken: list[Check] = []
+        set_aside: list[pd.DataFrame] = []
+        for name, find in self._checks():
+            finding = find(cut)
+            if not finding.count:
+                continue
+            broken.append(self._judge(cut, name, finding))
+            if broken[-1].verdict in {"drop", "quarantine"}:
+                if broken[-1].verdict == "quarantine":
+                    set_aside.append(cut.candles[finding.rows].assign(check=name))
+                cut = replace(cut, candles=cut.candles[~finding.rows])
+        quarantined = pd.concat(set_aside) if set_aside else candles.iloc[:0].assign(check="")
+        return Checked(cut.candles, quarantined, _quality(cut, self, tuple(broken)))
 
-    def _check_end(
-        self, last: pd.Timestamp, timeframe: str, as_of: pd.Timestamp, where: str
-    ) -> None:
-        expected = last_closed(as_of, timeframe) - self.max_stale_candles * duration(timeframe)
-        if last < expected:
-            raise DataError(
-                f"stale_end: as_of {as_of.isoformat()} lies beyond the data",
-                where=where,
-                found=f"the last candle at {last.isoformat()}",
-                expected=f"one at {expected.isoformat()} or later",
-                fix="sync the market, choose an earlier as_of, or raise validation."
-                "max_stale_candles where the venue writes no candle without a trade",
-            )
+    def _checks(self) -> Iterator[tuple[str, RowCheck]]:
+        for check in (*TIMES, *CELLS):
+            yield check.__name__, check
+        for wide in SERIES:
+            yield wide.__name__, self._told(wide)
 
-    def _check_holes(self, times: pd.DatetimeIndex, skipped: Counts, where: str) -> None:
-        broken = skipped > self.max_hole_candles
-        if broken.any():
-            at = int(np.argmax(broken))
-            raise DataError(
-                f"max_hole: candles are missing after {times[at].isoformat()}",
-                where=where,
-                found=f"{skipped[at]} in a row, until {times[at + 1].isoformat()}",
-                expected=f"at most {self.max_hole_candles}",
-                fix="backfill the store, let history start after the hole, or raise "
-                "validation.max_hole_candles",
-            )
+    def _told(self, wide: SeriesCheck) -> RowCheck:
+        return lambda cut: wide(cut, self)
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a cut was made for: a market, from a first moment on."""
-
-    market: str
-    start: pd.Timestamp
-
-
-def check_candles(candles: pd.DataFrame, timeframe: str, end: pd.Timestamp, where: str) -> None:
-    """Check columns, moments and values; every candle closes at `end` or before.
-
-    Raises
-    ------
-    DataError
-        At the first rule that is broken.
-    """
-    check_times(candles.index, timeframe, end, where)
-    _check_columns(candles, where)
-    present = [name for name in COLUMNS if name in candles.columns]
-    numbers = candles[present]
-    prices = candles[list(PRICES)]
-    traded = candles[[name for name in present if name not in PRICES]]
-    top, bottom = prices.max(axis=1), prices.min(axis=1)
-    rules: dict[str, tuple[pd.DataFrame, str]] = {
-        "non_finite": (numbers.isna() | numbers.isin([np.inf, -np.inf]), "finite numbers"),
-        "non_positive": (prices <= 0, "prices above 0"),
-        "not_enclosed": (
-            pd.DataFrame({"high": candles["high"] < top, "low": candles["low"] > bottom}),
-            "high and low that enclose open and close",
-        ),
-        "negative_volume": (traded < 0, "volume and value of 0 or more"),
-    }
-    for rule, (broken, expected) in rules.items():
-        _refuse_values(candles, broken, f"{rule}: expected {expected}", where)
+    def _judge(self, cut: Cut, name: str, finding: Finding) -> Check:
+        verdict = self.verdicts[name]
+        if verdict == "stop":
+            raise _breach(cut, name, finding)
+        return Check(name, verdict, finding.count, cut.times[finding.first].isoformat())
 
 
 def check_times(times: pd.Index, timeframe: str, end: pd.Timestamp, where: str) -> None:
@@ -160,51 +230,54 @@ def check_times(times: pd.Index, timeframe: str, end: pd.Timestamp, where: str) 
     """
     if not isinstance(times, pd.DatetimeIndex) or str(times.tz) != "UTC":
         raise DataError(
-            "columns: the index is no UTC time", where=where, found=str(times.dtype), fix=SOURCE_FIX
+            "columns: the index is no UTC time", where=where, found=str(times.dtype), fix=FIX
         )
-    step = duration(timeframe)
-    turn = np.diff(times.asi8, prepend=times.asi8[:1] - 1)
-    rules = {
-        "order": (turn < 0, "increasing moments"),
-        "duplicates": (turn == 0, "every moment once"),
-        "off_grid": (np.asarray(times != times.floor(step)), f"multiples of {timeframe}"),
-        "future": (
-            np.asarray(times + step > end),
-            f"candles that are closed at {end.isoformat()}",
-        ),
-    }
-    for rule, (broken, expected) in rules.items():
-        if broken.any():
-            at = int(np.argmax(broken))
-            raise DataError(
-                f"{rule}: a candle breaks it",
-                where=f"{where}, row {at + 1}",
-                found=times[at].isoformat(),
-                expected=expected,
-                fix=SOURCE_FIX,
-            )
+    cut = Cut(pd.DataFrame(index=times), timeframe, end)
+    for check in TIMES:
+        finding = check(cut)
+        if finding.count:
+            raise _breach(cut, check.__name__, finding, where)
 
 
-def _check_columns(candles: pd.DataFrame, where: str) -> None:
-    found = list(candles.columns)
-    if not set(REQUIRED) <= set(found) <= set(COLUMNS) or len(set(found)) < len(found):
-        raise DataError(
-            "columns: not those of candles",
-            where=where,
-            found=", ".join(str(name) for name in found),
-            expected=f"{', '.join(REQUIRED)} and perhaps value",
-            fix=SOURCE_FIX,
-        )
+def _breach(cut: Cut, name: str, finding: Finding, where: str = "") -> DataError:
+    place, column = where or cut.where, finding.column()
+    moment = cut.times[finding.first].isoformat() if len(cut.times) else "nothing"
+    found = finding.found or moment
+    if name in BREACHES:
+        place = f"{place}, as_of {cut.as_of.isoformat()}"
+    elif column is None:
+        place = f"{place}, row {finding.first + 1}"
+    else:
+        place = f"{place}, {moment}, column {column}"
+        found = repr(float(cut.candles[column].iloc[finding.first]))
+    rows = "a candle breaks it" if finding.count == 1 else f"{finding.count} candles break it"
+    return DataError(
+        f"{name}: {BREACHES.get(name, rows)}",
+        where=place,
+        found=found,
+        expected=finding.expected,
+        fix=FIXES.get(name, FIX),
+    )
 
 
-def _refuse_values(candles: pd.DataFrame, broken: pd.DataFrame, told: str, where: str) -> None:
-    rows = broken.any(axis=1).to_numpy()
-    if rows.any():
-        at = int(np.argmax(rows))
-        column = str(broken.columns[int(np.argmax(broken.iloc[at].to_numpy()))])
-        raise DataError(
-            told,
-            where=f"{where}, {candles.index[at].isoformat()}, column {column}",
-            found=repr(float(candles[column].iloc[at])),
-            fix=SOURCE_FIX,
-        )
+def _quality(cut: Cut, rules: Validation, broken: tuple[Check, ...]) -> Quality:
+    skipped = series.missing_before(cut)
+    kinds = dict.fromkeys(KINDS, 0)
+    for hole in cut.asked.holes if cut.asked else ():
+        if cut.times[0] < hole.first < cut.times[-1]:
+            kinds[hole.kind] += hole.candles
+    known = sum(kinds.values()) - kinds["unknown"]
+    kinds["unknown"] = max(int(skipped.sum()) - known, 0)
+    start = cut.asked.start.ceil(cut.step) if cut.asked else None
+    return Quality(
+        candles=len(cut.times),
+        missing=int(skipped.sum()),
+        missing_by_kind=kinds,
+        holes=int((skipped > 0).sum()),
+        longest_hole=int(skipped.max(initial=0)),
+        first=cut.times[0],
+        last=cut.times[-1],
+        history_short=start is not None and bool(cut.times[0] > start),
+        revised=int(series.revised(cut, rules).rows.sum()),
+        checks=broken,
+    )

@@ -5,14 +5,17 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
+
+from omegaconf import OmegaConf
 
 from pipeline.choices import NONE, RECIPE, Choices
 from pipeline.compose import compose_run, read_recipe, tuned
-from pipeline.config import to_yaml
+from pipeline.config import Node, read_yaml, to_yaml
 from pipeline.errors import ConfigError
 from pipeline.settings import HEADS, words_of
-from pipeline.stage_configs import plan_run
-from pipeline.tune_choice import CHOSEN, GROUP, SET, Tune, lay_under
+from pipeline.stage_configs import Plan, plan_run
+from pipeline.tune_choice import CHOSEN, GROUP, SET, Tune, lay_under, place
 from registry.files import write_atomic
 from registry.slots import Slot
 
@@ -41,14 +44,53 @@ def adopted(choices: Choices, conf: Path) -> Adopted:
     ConfigError
         When a tune would hold nothing, or would not compose without what it cannot hold.
     """
-    whole, composed = tuned(choices, conf), compose_run(choices, conf)
-    slot = plan_run(composed).run.slot
-    tune = _holdable(whole, composed.choices.market)
-    left_out = tuple(words_of({key: whole.set[key] for key in whole.set if key not in SET}))
-    made = Adopted(slot, tune, left_out)
-    if left_out:
-        _require_sound(made, whole, conf)
+    composed = compose_run(choices, conf)
+    plan, whole = plan_run(composed), _with_split(tuned(choices, conf))
+    tune = _holdable(whole, composed.choices.market, plan.run.slot)
+    rest = {key: whole.set[key] for key in whole.set if key not in SET}
+    made = Adopted(plan.run.slot, tune, tuple(words_of(rest)))
+    if made.left_out:
+        own = {key: rest[key] for key in ("exchange", "market") if key in rest}
+        _laid(made, whole.model_copy(update={"gate": RECIPE, "set": own}), conf)
+    if _laid(made, whole.model_copy(update={"set": rest}), conf).trial != plan.trial:
+        raise ConfigError(
+            "what a tune can hold of it is another configuration",
+            where=f"recipe={whole.recipe}",
+            fix="write these settings into conf/ yourself, as a recipe and options of your own",
+        )
     return made
+
+
+def standing_slot(name: str, conf: Path) -> str | None:
+    """Slot of the tune that stands there by this name: None without one, empty if it is silent."""
+    path = conf / GROUP / f"{name}.yaml"
+    if not path.is_file():
+        return None
+    try:
+        return Tune.parse(read_yaml(path), str(path)).slot
+    except ConfigError:
+        return ""
+
+
+def replaces(older: str | None, slot: Slot) -> str:
+    """Say whose tune gave way; nothing where none stood there.
+
+    Examples
+    --------
+    >>> replaces("demo@replay/SIM-BTC", Slot.parse("demo/SIM-BTC"))
+    'in place of the tune of ANOTHER slot, demo@replay/SIM-BTC'
+    >>> replaces("demo/SIM-BTC", Slot.parse("demo/SIM-BTC"))
+    'in place of an older one of demo/SIM-BTC'
+    >>> replaces("", Slot.parse("demo/SIM-BTC"))
+    'in place of an older one that names no slot'
+    """
+    if older is None:
+        return ""
+    if not older:
+        return "in place of an older one that names no slot"
+    if older == str(slot):
+        return f"in place of an older one of {older}"
+    return f"in place of the tune of ANOTHER slot, {older}"
 
 
 def write_adopted(made: Adopted, conf: Path, comment: str) -> Path:
@@ -60,9 +102,8 @@ def write_adopted(made: Adopted, conf: Path, comment: str) -> Path:
         comment = f"{comment} Not kept here: {', '.join(apart)}."
     plain = "".join(letter if letter.isprintable() else " " for letter in comment)
     lines = textwrap.wrap(plain, WIDTH, initial_indent="# ", subsequent_indent="# ")
-    filled = {key: value for key, value in made.tune.model_dump().items() if value}
     path = conf / GROUP / f"{made.name}.yaml"
-    write_atomic(path, "\n".join([*lines, to_yaml(filled)]).encode())
+    write_atomic(path, "\n".join([*lines, _text(made.tune)]).encode())
     return path
 
 
@@ -71,7 +112,18 @@ def write_tune(conf: Path, choices: Choices, comment: str) -> Path:
     return write_adopted(adopted(choices, conf), conf, comment)
 
 
-def _holdable(whole: Choices, market: str) -> Tune:
+def _with_split(whole: Choices) -> Choices:
+    """A split chosen as a key of the recipe is chosen as one of the run, which a tune can hold."""
+    recipe = dict(whole.set.get("recipe", {}))
+    given = recipe.pop("split", None)
+    settings = {**whole.set, "recipe": recipe}
+    if not recipe:
+        del settings["recipe"]
+    split = str(given) if given is not None and whole.split == RECIPE else whole.split
+    return whole.model_copy(update={"split": split, "set": settings})
+
+
+def _holdable(whole: Choices, market: str, slot: Slot) -> Tune:
     if HEADS in whole.set.get("recipe", {}):
         raise ConfigError(
             "another option for one head cannot be adopted: a tune chooses for all heads",
@@ -81,6 +133,7 @@ def _holdable(whole: Choices, market: str) -> Tune:
     tune = Tune(
         recipe=whole.recipe,
         market=market,
+        slot=str(slot),
         choices={name: value for name in CHOSEN if (value := getattr(whole, name)) != RECIPE},
         set={key: whole.set[key] for key in SET if whole.set.get(key)},
     )
@@ -93,19 +146,24 @@ def _holdable(whole: Choices, market: str) -> Tune:
     return tune
 
 
-def _require_sound(made: Adopted, whole: Choices, conf: Path) -> None:
-    """Compose the tune as somebody else would, who chose nothing but where candles come from."""
-    bare = dict.fromkeys((*CHOSEN, "gate"), RECIPE) | {GROUP: made.name}
-    kept = {key: whole.set[key] for key in ("exchange", "market") if key in whole.set}
-    alone = whole.model_copy(update={**bare, "set": kept})
+def _text(tune: Tune) -> str:
+    return to_yaml({key: value for key, value in tune.model_dump().items() if value})
+
+
+def _laid(made: Adopted, whole: Choices, conf: Path) -> Plan:
+    """Compose what would be written, as its reader would, under these choices."""
+    bare = dict.fromkeys(CHOSEN, RECIPE) | {GROUP: made.name}
+    alone = whole.model_copy(update=bare)
+    read = OmegaConf.to_container(OmegaConf.create(_text(made.tune)), resolve=False)
+    tune = Tune.parse(cast("Node", read), place(made.name))
     try:
-        laid = lay_under(made.tune, alone, read_recipe(whole.recipe, conf))
-        plan_run(compose_run(laid.model_copy(update={GROUP: NONE}), conf))
+        laid = lay_under(tune, alone, read_recipe(whole.recipe, conf))
+        return plan_run(compose_run(laid.model_copy(update={GROUP: NONE}), conf))
     except ConfigError as error:
         raise ConfigError(
             f"what a tune can hold of it does not compose: {error.what}",
             where=error.where,
             found=error.found,
             expected=error.expected,
-            fix=f"{error.fix}; not kept: {', '.join(made.left_out)}",
+            fix=f"{error.fix}; not kept: {', '.join(made.left_out) or 'nothing'}",
         ) from None

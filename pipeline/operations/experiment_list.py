@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.choices import FILE, Choices
-from pipeline.config import Node
+from pipeline.choices import FILE, Choices, read_choices
+from pipeline.compose import compose_run
+from pipeline.config import Node, read_yaml
 from pipeline.errors import ConfigError, StageError, nearest
 from pipeline.operations.workspace import child_environment
+from pipeline.runner import LOCAL
+from pipeline.stage_configs import plan_run
+from pipeline.trial import TrialFacts
 
 METRICS = "reports/metrics.json"
 SHORTEST = 4  # letters of a revision that may name it
@@ -121,11 +125,21 @@ def _experiments(shown: list[Any], home: Path) -> Iterator[Experiment]:
 
 
 def _workspace_state(home: Path) -> str:
-    """``changed`` when params.yaml or the figures are not those of dvc.lock."""
+    """``changed`` when params.yaml or the figures are not dvc.lock's, or compose says another."""
     lock = home / "dvc.lock"
     known = lock.read_text() if lock.is_file() else ""
     files = [home / FILE, home / METRICS]
-    return DONE if all(file.is_file() and _md5(file) in known for file in files) else CHANGED
+    same = all(file.is_file() and _md5(file) in known for file in files)
+    return DONE if same and _composes_the_same(home) else CHANGED
+
+
+def _composes_the_same(home: Path) -> bool:
+    try:
+        told = TrialFacts.of_local(read_yaml(home / LOCAL), str(LOCAL))
+        plan = plan_run(compose_run(read_choices(home / FILE), home / "conf"))
+    except ConfigError:
+        return False
+    return told.digest == plan.trial
 
 
 def _md5(file: Path) -> str:

@@ -18,6 +18,7 @@ from pipeline.market.candles import moment
 from pipeline.operations import candidate as candidates
 from pipeline.operations.build_run import reproduce
 from pipeline.operations.candidate import Candidate
+from pipeline.operations.revisions import KNOWN, mark_revised
 from pipeline.operations.target import Target
 from pipeline.operations.workspace import lock_path, prepare
 from pipeline.stages.paths import REPORT
@@ -78,6 +79,7 @@ def retrain(
             workspace = prepare(places.home, places.checkout, target.slot, target.choices)
             log.event("retrain_started", slot=str(target.slot), as_of=target.plan.run.as_of)
             ran = reproduce(workspace, places.home, progress).ran
+            mark_revised(places.registry, target.store, target.series, now)
             built = candidates.collect(workspace, target.slot, target.plan.run)
             outcome = _decide(target, places, built, now, ran)
     except Timeout:
@@ -96,7 +98,8 @@ def _decide(
     registry, at = places.registry, now.isoformat()
     before = champion(registry.root, target.slot)
     TrialFacts.of_local(target.plan.local, "compose").count(registry.root, "retrain")
-    added = registry.add(target.slot, built.files, registered_at=at)
+    note = {KNOWN: built.revisions_known}
+    added = registry.add(target.slot, built.files, registered_at=at, note=note)
     if costs := _costs(built, ran):
         registry.note(target.slot, added.version, "built", at, **costs)
     verdict = judge(_evidence(built, registry, target, before), target.plan.run.gate)

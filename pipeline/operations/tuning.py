@@ -64,6 +64,8 @@ def tune_slot(
     conf = places.checkout / "conf"
     target, tuning, went_on = _found(asked, places, conf, now)
     facts = {"slot": str(target.slot), "study": tuning.name}
+    if went_on:
+        show(f"goes on with the unfinished study of {target.plan.run.as_of}")
     log.event("tune_started", **facts, as_of=target.plan.run.as_of, search=tuning.search.name)
     tuned = tune(tuning, lambda: _build(target, places, show), places.home, show)
     counts = {state: tuned.count(state) for state in (PRUNED, FAILED)}
@@ -103,8 +105,7 @@ def _found(
 
 
 def _tuning(target: Target, conf: Path, asked: Asked) -> Tuning:
-    choices = target.choices.model_copy(update={"market": target.market.name})
-    subject = Subject.of(choices, conf)
+    subject = Subject.of(target.choices, conf)
     models = subject.composed.model.split(",")
     if asked.search is None and len(models) > 1:
         raise ConfigError(

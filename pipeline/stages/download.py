@@ -14,7 +14,7 @@ from pipeline.frames import key_by_market, write_frame
 from pipeline.market.candles import duration, moment
 from pipeline.market.exchanges.base import Exchange, Instrument
 from pipeline.market.store import CandleStore, Series
-from pipeline.market.sync import sync
+from pipeline.market.sync import How, sync
 from pipeline.runner import Context, Facts
 from pipeline.stages import paths
 from registry.files import sha256, write_atomic
@@ -29,16 +29,23 @@ class Config(Record):
     timeframe: str
     history_days: Annotated[float, Field(gt=0, le=36500)]
     memory: Annotated[int, Field(ge=0, description="candles before the history")]
+    reference: str | None = None
 
 
 def run(config: Config, context: Context) -> Facts:
-    """Sync the store where it lacks candles, then cut; a pure function of the store."""
+    """Sync the store where it lacks candles, then cut; a pure function of the store.
+
+    The manifest says beside the rows who sent them (`sources`), what is missing and why
+    (`holes`), which candles came with other values once (`revised`), and how many lines the
+    journal of revisions had (`revisions_known`).
+    """
     exchange: Exchange = context.build(config.exchange, "exchange")
     start, end = span(config)
     series = Series(exchange.feed, config.market.name, config.timeframe)
     store = CandleStore(home() / "data" / "store")
-    if exchange.reachable and _lacks(store, series, start, end):
-        sync(store, exchange, config.market, config.timeframe, start, end)
+    if exchange.reachable and store.lacks(series, start, end):
+        how = How(now=context.now)
+        sync(store, exchange, config.market, config.timeframe, start, end, how)
     candles = store.read(series, start, end)
     if candles.empty:
         raise DataError(
@@ -48,7 +55,8 @@ def run(config: Config, context: Context) -> Facts:
             expected=f"{start.isoformat()} to {end.isoformat()}",
             fix="name a source for them (exchange=replay exchange.root=FOLDER) or another as_of",
         )
-    return _save(config, exchange.feed, candles)
+    _save_reference(config, store)
+    return _save(config, candles, _known(store, series, candles))
 
 
 def span(config: Config) -> tuple[pd.Timestamp, pd.Timestamp]:
@@ -59,19 +67,47 @@ def span(config: Config) -> tuple[pd.Timestamp, pd.Timestamp]:
     return start.floor(step), end
 
 
-def _lacks(store: CandleStore, series: Series, start: pd.Timestamp, end: pd.Timestamp) -> bool:
-    held = store.span(series)
-    step = duration(series.timeframe)
-    if held is None or held.first > start or held.last + step < end:
-        return True
-    return any(first < end and start < stop for first, stop in store.missing_months(series))
+def _known(store: CandleStore, series: Series, candles: pd.DataFrame) -> Facts:
+    """What the store knows of the cut beside its candles."""
+    ends = candles.index[0], candles.index[-1] + duration(series.timeframe)
+    revised = {revision.time for revision in store.revisions(series, *ends)}
+    return {
+        "feed": series.feed,
+        "sources": store.sources(series, *ends),
+        "holes": [
+            {
+                "first": hole.first.isoformat(),
+                "last": hole.last.isoformat(),
+                "candles": hole.candles,
+                "kind": hole.kind,
+            }
+            for hole in store.holes(series, *ends)
+        ],
+        "revised": [time.isoformat() for time in sorted(revised)],
+        "revisions_known": len(store.revisions(series)),
+    }
 
 
-def _save(config: Config, feed: str, candles: pd.DataFrame) -> Facts:
+def _save_reference(config: Config, store: CandleStore) -> None:
+    paths.REFERENCE.unlink(missing_ok=True)
+    if config.reference is None:
+        return
+    candles = store.read(Series.parse(config.reference), *span(config))
+    if candles.empty:
+        raise DataError(
+            "the second source has no candles of this span",
+            where="validation.reference",
+            found=config.reference,
+            fix="sync or import it first; vintage data status lists what is stored",
+        )
+    write_frame(paths.REFERENCE, key_by_market(candles, config.market.name))
+
+
+def _save(config: Config, candles: pd.DataFrame, known: Facts) -> Facts:
     write_frame(paths.RAW, key_by_market(candles, config.market.name))
     asked = span(config)
     facts: Facts = {
-        "feed": feed,
+        "feed": known["feed"],
         "market": config.market.name,
         "timeframe": config.timeframe,
         "rows": len(candles),
@@ -80,6 +116,7 @@ def _save(config: Config, feed: str, candles: pd.DataFrame) -> Facts:
     }
     manifest = {
         **facts,
+        **known,
         "asked_from": asked[0].isoformat(),
         "asked_to": asked[1].isoformat(),
         "sha256": sha256(paths.RAW.read_bytes()),

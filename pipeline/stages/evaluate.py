@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline.config import Record
 from pipeline.evaluation.evidence import evidence_of, judge_alone
-from pipeline.evaluation.metrics import Scores, confusion, mean_over_heads, score_head
+from pipeline.evaluation.metrics import Scores, confusion, is_constant, mean_over_heads, score_head
 from pipeline.evaluation.report import ReportFacts, render
 from pipeline.evaluation.training_report import importance_table, loss_table, training_report
 from pipeline.evaluation.training_table import training_markdown
@@ -80,6 +80,7 @@ def _details(config: Config, joined: Frames, head: str, scores: dict[str, Scores
     time = rows.index.get_level_values("time")
     return {
         "scores": scores[head],
+        "constant": is_constant(rows, classes),
         "classes": list(classes),
         "confusion": counts.tolist(),
         "class_rows": counts.sum(axis=1).tolist(),

@@ -6,7 +6,9 @@ from pathlib import Path
 
 RAW = Path("data/raw/candles.parquet")
 RAW_MANIFEST = Path("data/raw/manifest.json")
+REFERENCE = Path("data/raw/reference.parquet")
 CLEAN = Path("data/clean/candles.parquet")
+QUARANTINE = Path("data/clean/quarantine.parquet")
 QUALITY = Path("data/quality.json")
 FEATURES = Path("data/features")
 LABELS = Path("data/labels")

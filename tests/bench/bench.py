@@ -166,6 +166,12 @@ def store(folder: Path, peer: Peer) -> Iterator[Row]:
         lambda: peer("csv")[0],
         "CSV: read, concat, rewrite",
     )
+    yield Row(
+        "read 1,000,000 stored minute candles",
+        lambda: spent(lambda: candles.read(series)),
+        lambda: peer("csv_read")[0],
+        "pandas.read_csv, parsed moments",
+    )
 
 
 def starts(folder: Path, peer: Peer) -> Iterator[Row]:

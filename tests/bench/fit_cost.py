@@ -34,6 +34,7 @@ def main() -> None:
         command = [sys.executable, "-W", "ignore", "-m", "tests.bench.fit_cost", "--inside"]
         words = ["--precisions", precision, "--model", asked.model]
         words += ["--candles", str(asked.candles), "--edge", str(asked.edge)]
+        words += ["--patience", str(asked.patience)]
         done = subprocess.run([*command, *words], cwd=CHECKOUT, check=True, capture_output=True)
         print(_line(asked.model, precision, json.loads(done.stdout)), flush=True)
 
@@ -41,7 +42,8 @@ def main() -> None:
 def _measure(asked: argparse.Namespace, precision: str) -> dict[str, Any]:
     """CPU seconds of each fit, the refit last, and what is left of it."""
     samples = simulated_samples(asked.candles, asked.edge, seed=7)
-    model = declared("model", asked.model, {"training": {"precision": precision}})
+    training = {"precision": precision, "patience": asked.patience}
+    model = declared("model", asked.model, {"training": training})
     folds = declared("split", "walk_forward").folds(samples.time, samples.ends_at)
     parts = [*(samples.take(fold.train) for fold in folds), samples]
     seconds, epochs = [], []
@@ -71,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--candles", type=int, default=8_373)
     parser.add_argument("--edge", type=float, default=0.0, help="0: a martingale")
     parser.add_argument("--model", default="lstm_lgbm")
+    parser.add_argument("--patience", type=int, default=8, help="50: every epoch, no early stop")
     parser.add_argument("--precisions", nargs="+", default=["f32", "bf16"])
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -194,6 +194,18 @@ def _csv() -> Task:
     return run
 
 
+def _csv_read() -> Task:
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name) / "candles.csv"
+    candles(LONG, step="min").to_csv(path)
+
+    def run() -> dict[str, float]:
+        assert folder.name
+        return {"rows": len(pd.read_csv(path, index_col="time", parse_dates=["time"]))}
+
+    return run
+
+
 TASKS: dict[str, Callable[[], Task]] = {
     "pandas": lambda: _over(LONG, with_pandas),
     "ta": lambda: _over(LONG, with_ta),
@@ -201,6 +213,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "markets": _markets,
     "newest": _newest,
     "csv": _csv,
+    "csv_read": _csv_read,
 }
 
 

@@ -20,11 +20,12 @@ from pipeline.compose import read_root
 from pipeline.conf_options import options
 from pipeline.config import Node, read_yaml
 from pipeline.errors import ConfigError, DataError
+from pipeline.exchange_sources import with_sources
 from pipeline.experiments.search_space import Search, read_search
 from pipeline.experiments.subject import Subject, Tuning, check_tuning
 from pipeline.features.feature_set import FeatureSet
 from pipeline.frames import key_by_market
-from pipeline.market.candles import COLUMNS, duration, moment
+from pipeline.market.candles import TIMEFRAMES, USUAL, duration, moment
 from pipeline.market.exchanges.base import Exchange, Market
 from pipeline.market.exchanges.simulated import Simulated
 from pipeline.models.base import FeatureTable, Model, Samples
@@ -446,6 +447,20 @@ def test_too_few_rows_are_told(name: str) -> None:
 # exchanges
 
 
+@pytest.mark.parametrize("name", options(CONF, "exchange"))
+def test_an_exchange_keeps_its_promises(name: str) -> None:
+    plugins = read_root(CONF).plugins
+    node = with_sources(read_yaml(CONF / "exchange" / f"{name}.yaml"), CONF, plugins)
+    exchange: Exchange = build(node, f"exchange={name}", plugins)
+    assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", exchange.feed)
+    assert isinstance(exchange.reachable, bool)
+    assert isinstance(exchange.omits_empty, bool)
+    assert set(exchange.timeframes) <= set(TIMEFRAMES)
+    assert exchange.timeframes
+    for promised in (exchange.fetch, exchange.newest, exchange.first_candle):
+        assert callable(promised)
+
+
 @every_exchange
 @pytest.mark.parametrize("timeframe", ["5m", TIMEFRAME, "1d"])
 def test_candles_are_closed_on_the_grid_and_independent_of_cuts(name: str, timeframe: str) -> None:
@@ -454,7 +469,7 @@ def test_candles_are_closed_on_the_grid_and_independent_of_cuts(name: str, timef
     step, end = duration(timeframe), moment(AS_OF) + pd.Timedelta(minutes=2)
     start = end - 60 * step
     whole = exchange.fetch(market, timeframe, start, end)
-    assert list(whole.columns) == list(COLUMNS)
+    assert list(whole.columns) == list(USUAL)
     assert (whole.dtypes == "float64").all()
     time = pd.DatetimeIndex(whole.index)
     assert str(time.tz) == "UTC"
@@ -480,7 +495,7 @@ def test_nothing_is_an_empty_frame(name: str) -> None:
     for start in (end, end + HOUR, end - pd.Timedelta(minutes=30)):
         empty = exchange.fetch(market, TIMEFRAME, start, end)
         assert len(empty) == 0
-        assert list(empty.columns) == list(COLUMNS)
+        assert list(empty.columns) == list(USUAL)
     assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", exchange.feed)
 
 

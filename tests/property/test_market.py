@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -9,14 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, RetryLater
+from pipeline.market import asking
 from pipeline.market.candles import duration
-from pipeline.market.exchanges.base import Market
+from pipeline.market.exchanges.base import Instrument, Market
 from pipeline.market.exchanges.replay import Replay
 from pipeline.market.exchanges.simulated import Simulated
+from pipeline.market.holes import Confirmed, Hole, holes, missing_between
 from pipeline.market.store import CandleStore, Series
 from pipeline.market.sync import sync
 from pipeline.market.validation import Validation
+from tests.stored import Venue
 from tests.volume import volume
 
 START = pd.Timestamp("2023-01-01T00:00Z")
@@ -141,3 +146,113 @@ def test_a_replay_returns_what_was_written(prices: list[float], suffix: str, zon
         found = exchange.fetch(MARKET, "1h", START, at(HOURS * 60))
     assert found["close"].tolist() == prices
     assert found.index.equals(times)
+
+
+class Unsteady(Venue):
+    """A venue with holes that answers short, fails, or answers well, as it is told."""
+
+    feed = "simulated"
+
+    def __init__(self, served: pd.DataFrame, moods: list[int]) -> None:
+        super().__init__(served)
+        self.moods = moods
+
+    def fetch(
+        self, market: Instrument, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
+    ) -> pd.DataFrame:
+        whole = super().fetch(market, timeframe, start, end)
+        mood = self.moods.pop() if self.moods else 0
+        if mood == 1:
+            raise RetryLater("the venue is down")
+        return whole.iloc[: max(4, len(whole) // mood)] if mood else whole
+
+
+@settings(max_examples=volume(8), deadline=None)
+@given(
+    st.sets(st.integers(1, 398), max_size=60),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), min_size=1, max_size=3),
+    st.lists(st.integers(0, 3), max_size=8),
+    st.integers(20, 120),
+)
+def test_whatever_the_venue_does_the_end_is_the_same(
+    dropped: set[int], spans: list[tuple[int, int]], moods: list[int], piece: int
+) -> None:
+    served = WHOLE.iloc[:400].drop(WHOLE.index[sorted(dropped)])
+    whole = at(0), at(400 * 60)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asking, "PIECE", piece)
+        patch.setattr("os.fsync", lambda descriptor: None)
+        straight, crooked = CandleStore(Path(folder) / "1"), CandleStore(Path(folder) / "2")
+        sync(straight, Unsteady(served, []), MARKET, "1h", *whole)
+        venue = Unsteady(served, moods)
+        for first, stop in spans:
+            with contextlib.suppress(RetryLater, DataError):
+                sync(crooked, venue, MARKET, "1h", at(first * 60), at(stop * 60))
+            stored = crooked.read(SERIES)
+            pd.testing.assert_frame_equal(stored, served.loc[stored.index], check_freq=False)
+        venue.moods.clear()
+        sync(crooked, venue, MARKET, "1h", *whole)
+        assert files(straight) == files(crooked)
+        missing = {WHOLE.index[row] for row in dropped}
+        assert {time for hole in crooked.holes(SERIES) for time in hours(hole)} == missing
+        assert all(hole.kind != "unknown" for hole in crooked.holes(SERIES))
+        venue.asked.clear()
+        sync(crooked, venue, MARKET, "1h", *whole)
+        assert len(venue.asked) == 1
+
+
+def files(store: CandleStore) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in store.folder(SERIES).glob("*.parquet")}
+
+
+def hours(hole: Hole) -> list[pd.Timestamp]:
+    found = list(pd.date_range(hole.first, hole.last, freq="h"))
+    assert len(found) == hole.candles
+    return found
+
+
+@FEW
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 60), st.integers(1, 20), st.sampled_from(["simulated", "b", "c"])),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_every_row_is_counted_for_who_sent_it_first(
+    writes: list[tuple[int, int, str]],
+) -> None:
+    sent: dict[int, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        store = CandleStore(Path(folder))
+        for first, rows, name in writes:
+            store.append(SERIES, WHOLE.iloc[first : first + rows].assign(source=name))
+            for row in range(first, first + rows):
+                sent.setdefault(row, name)
+        counts = {name: list(sent.values()).count(name) for name in sorted(set(sent.values()))}
+        assert store.sources(SERIES) == {"simulated": 0, **counts}
+        part = [name for row, name in sent.items() if 10 <= row < 40]
+        found = store.sources(SERIES, at(600), at(2400))
+        assert found == {"simulated": 0} | {name: part.count(name) for name in set(part)}
+
+
+@FEW
+@given(st.lists(st.sampled_from(["no_trade", "outage", "unknown", "there"]), max_size=60))
+def test_holes_are_cut_where_their_kind_changes(kinds: list[str]) -> None:
+    line = ["there", *kinds, "there"]
+    step = duration("1h")
+    times = WHOLE.index[[row for row, kind in enumerate(line) if kind == "there"]]
+    missing = missing_between(times, step)
+    rows = [row for row, kind in enumerate(line) if kind != "there"]
+    assert [pd.Timestamp(moment, unit="ms", tz="UTC") for moment in missing] == [
+        WHOLE.index[row] for row in rows
+    ]
+    confirmed = [
+        Confirmed(WHOLE.index[row], WHOLE.index[row], line[row], START)  # type: ignore[arg-type]
+        for row in rows
+        if line[row] != "unknown"
+    ]
+    found = holes(missing, confirmed, step)
+    assert [(hole.kind, hole.candles) for hole in found] == [
+        (kind, len(list(run))) for kind, run in itertools.groupby(line) if kind != "there"
+    ]

@@ -14,13 +14,15 @@ from pipeline.choices import write_choices
 from pipeline.compose import compose_run
 from pipeline.config import read_yaml, to_yaml
 from pipeline.errors import ConfigError
-from pipeline.operations import experiment_list
+from pipeline.operations import adoption, experiment_list
 from pipeline.operations.adoption import Adopted, adopted, write_adopted, write_tune
 from pipeline.operations.experiment_list import Experiment, experiments, measured
 from pipeline.stage_configs import plan_run
+from pipeline.trial import TrialFacts
 from pipeline.tune_choice import Tune
 from registry.slots import Slot
-from tests.spine import chosen, files_below, one_paragraph, own_conf, planned
+from registry.trials import count_trials
+from tests.spine import chosen, files_below, one_paragraph, own_conf, planned, put
 
 Patch, Capture = pytest.MonkeyPatch, pytest.CaptureFixture[str]
 NAME = "demo-SIM-BTC"
@@ -47,6 +49,7 @@ def test_what_is_adopted_is_the_same_configuration(conf: Path) -> None:
     assert read_yaml(path) == {
         "recipe": "demo",
         "market": "SIM-BTC",
+        "slot": "demo/SIM-BTC",
         "choices": {"model": "logistic", "split": "holdout"},
         "set": {
             "model": {"penalty": 3.5, "max_iter": 60},
@@ -90,6 +93,49 @@ def test_what_no_tune_holds_is_named(conf: Path) -> None:
     assert set(read_yaml(path)["set"]) == {"model", "heads", "label", "split"}
     both = planned(f"tune={NAME}", *words, conf=conf)
     assert both.trial == planned(*WORDS, *words, conf=conf).trial
+
+
+def test_a_split_of_the_recipe_is_one_of_the_tune(conf: Path) -> None:
+    words = ("recipe.split=holdout", "split.test_share=0.3", "recipe.history_days=30")
+    made = adopted(chosen(*words, conf=conf), conf)
+    assert made.tune.choices == {"split": "holdout"}
+    assert made.left_out == ("recipe.history_days=30",)
+    write_adopted(made, conf, "x")
+    both = planned(f"tune={NAME}", "recipe.history_days=30", conf=conf)
+    assert both.trial == planned(*words, conf=conf).trial
+    words = ("recipe.split=walk_forward_2", "split=holdout")
+    assert adopted(chosen(*words, conf=conf), conf).tune.choices == {"split": "holdout"}
+
+
+def test_what_would_be_another_configuration_is_refused(conf: Path, monkeypatch: Patch) -> None:
+    def rounded(node: dict[str, Any]) -> str:
+        return to_yaml(node).replace("3.5", "4.0")
+
+    monkeypatch.setattr(adoption, "to_yaml", rounded)
+    with pytest.raises(ConfigError, match=r"is another configuration.*To do: write these settings"):
+        adopted(chosen(*WORDS, conf=conf), conf)
+
+
+def test_another_slots_tune_brings_that_slots_ledger(conf: Path, tmp_path: Path) -> None:
+    write_tune(conf, chosen(*WORDS, conf=conf), "x")
+    own = planned(f"tune={NAME}", conf=conf)
+    foreign = planned(f"tune={NAME}", "exchange=replay", f"exchange.root={tmp_path}", conf=conf)
+    slot, other = Slot.parse("demo/SIM-BTC"), Slot.parse("demo@replay/SIM-BTC")
+    assert [plan.local["trial"]["origin"] for plan in (own, foreign, planned(conf=conf))] == [
+        "",
+        str(slot),
+        "",
+    ]
+    for plan in (own, planned("seed=8", conf=conf), foreign):
+        assert TrialFacts.of_local(plan.local, "plan").count(tmp_path, "train")
+    assert (count_trials(tmp_path, slot), count_trials(tmp_path, other)) == (2, 3)
+
+
+def test_a_tune_of_no_slot_is_told(conf: Path) -> None:
+    path = write_tune(conf, chosen(*WORDS, conf=conf), "x")
+    put(path, "slot", "de mo")
+    with pytest.raises(ConfigError, match=r"not a slot.*demo-SIM-BTC\.yaml: slot"):
+        planned(f"tune={NAME}", conf=conf)
 
 
 REFUSED = [
@@ -251,6 +297,11 @@ def test_adopt_writes_says_what_to_type_and_changes_nothing_else(
     assert main(["adopt", "done-elk", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["replaced"], told["tune"], told["left_out"]) == (True, NAME, [])
+    assert told["slot"] == told["replaced_slot"] == "demo/SIM-BTC"
+    put(conf / f"tune/{NAME}.yaml", "slot", "demo@replay/SIM-BTC")
+    assert main(["adopt", "done-elk"]) == 0
+    shown = capsys.readouterr().out
+    assert "in place of the tune of ANOTHER slot, demo@replay/SIM-BTC." in shown
     assert told["choices"] == {"model": "logistic", "split": "holdout"}
     assert b"done-elk" in files_below(home)[path]
     assert (conf / "tune/none.yaml").read_bytes() == before["conf/tune/none.yaml"]
@@ -268,13 +319,23 @@ def test_broken_parameters_of_an_experiment_are_told(
 
 
 def test_the_workspace_counts_once_dvc_knows_it(
-    listed: list[Experiment], home: Path, conf: Path
+    listed: list[Experiment], home: Path, conf: Path, capsys: Capture
 ) -> None:
     (home / "reports").mkdir()
     (home / "reports/metrics.json").write_text("{}")
     write_choices(home / "params.yaml", chosen(*WORDS, conf=conf))
     sums = [experiment_list._md5(home / name) for name in ("params.yaml", "reports/metrics.json")]
     (home / "dvc.lock").write_text(to_yaml({"sums": sums}))
+    with pytest.raises(ConfigError, match="changed"):
+        measured("workspace", experiments(home))
+    local = home / "build/config/local.yaml"
+    local.parent.mkdir(parents=True)
+    local.write_text(to_yaml(planned(*WORDS, conf=conf).local))
+    assert measured("workspace", experiments(home)).name == "workspace"
+    put(conf / "recipe/demo.yaml", "history_days", "31")
+    assert main(["adopt", "workspace"]) == 2
+    assert "was not measured" in one_paragraph(capsys)
+    put(conf / "recipe/demo.yaml", "history_days", "120")
     assert measured("workspace", experiments(home)).name == "workspace"
     (home / "reports/metrics.json").write_text("{ }")
     with pytest.raises(ConfigError, match="changed"):

@@ -26,6 +26,7 @@ NETWORKING = (
     "pipeline/live/positions.py",
     "pipeline/live/llm.py",
     "pipeline/operations/alerts.py",
+    "pipeline/sandbox/",
 )
 CLOCKED = (
     "pipeline/commands/",
@@ -33,6 +34,7 @@ CLOCKED = (
     "pipeline/live/",
     "pipeline/dashboard/",
     "pipeline/log.py",
+    "pipeline/market/exchanges/machine.py",
     "registry/__main__.py",
 )
 NOW = ("now", "utcnow", "today")

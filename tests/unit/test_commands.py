@@ -357,11 +357,11 @@ def test_experiments_are_rows(home: Path, capsys: Capture, monkeypatch: pytest.M
     monkeypatch.setattr(experiment_list, "_show", shown)
     assert main(["experiments", "--json", "--sort", "log_loss"]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [row["experiment"] for row in rows] == ["0123456", "slow-fox", "late-owl", "broken-run"]
+    assert [row["experiment"] for row in rows] == ["slow-fox", "0123456", "late-owl", "broken-run"]
     assert [row["state"] for row in rows] == ["done", "done", "queued", "failed"]
-    assert [row["log_loss"] for row in rows] == [1.5, 1.25, None, None]
-    assert rows[1]["set"] == "model.max_depth=3"
-    assert (rows[1]["recipe"], rows[1]["tune"], rows[1]["revision"]) == ("demo", None, "0123456789")
+    assert [row["log_loss"] for row in rows] == [1.25, 1.5, None, None]
+    assert rows[0]["set"] == "model.max_depth=3"
+    assert (rows[0]["recipe"], rows[0]["tune"], rows[0]["revision"]) == ("demo", None, "0123456789")
     assert main(["experiments"]) == 0
     same, blank, header, *lines = capsys.readouterr().out.splitlines()
     assert (same, blank) == ("  every row recipe demo", "")

@@ -309,7 +309,7 @@ def test_only_version_names_open_a_version(registry: Registry, version: str) -> 
 def test_what_does_not_exist_is_told_with_what_does(registry: Registry) -> None:
     with pytest.raises(RegistryError, match=r"no such version .*v0009; expected: one of v0001"):
         registry.open(SLOT, "v0009")
-    with pytest.raises(RegistryError, match="no champion yet"):
+    with pytest.raises(RegistryError, match="no version yet"):
         registry.open(Slot("upbit_hourly", "KRW-BTC"))
     with pytest.raises(RegistryError, match="no such slot"):
         registry.verify(Slot("upbit_hourly", "KRW-BTC"))

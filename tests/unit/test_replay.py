@@ -9,7 +9,7 @@ import pytest
 from pipeline.build import build
 from pipeline.config import read_yaml
 from pipeline.errors import ConfigError, DataError
-from pipeline.market.candles import COLUMNS
+from pipeline.market.candles import REQUIRED, USUAL
 from pipeline.market.exchanges.base import Market
 from pipeline.market.exchanges.replay import Replay
 
@@ -65,7 +65,7 @@ def test_a_file_is_read_as_it_is(tmp_path: Path, name: str) -> None:
     expected = table().set_index("timestamp").rename_axis("time")
     found = fetch(exchange)
     pd.testing.assert_frame_equal(found, expected, check_freq=False, check_exact=True)
-    assert list(found.columns) == list(COLUMNS)
+    assert list(found.columns) == list(USUAL)
     assert exchange.feed == "replay"
     assert Replay(zone="Asia/Seoul").feed != Replay(stamp="close").feed != "replay"
     assert exchange.reachable
@@ -113,7 +113,7 @@ def test_names_of_files_and_columns_are_told(tmp_path: Path) -> None:
 
 def test_other_columns_are_left_and_value_may_be_absent(tmp_path: Path) -> None:
     write(tmp_path, table().drop(columns="value").assign(trades="many"))
-    assert list(fetch(Replay(root=tmp_path)).columns) == list(COLUMNS[:-1])
+    assert list(fetch(Replay(root=tmp_path)).columns) == list(REQUIRED)
 
 
 def test_a_moment_in_the_index_of_a_frame_is_a_column(tmp_path: Path) -> None:

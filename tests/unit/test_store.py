@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,54 +11,14 @@ import pytest
 from filelock import FileLock
 
 from pipeline.errors import DataError
+from pipeline.market import generations, writing
 from pipeline.market import store as store_module
-from pipeline.market.candles import COLUMNS, duration, last_closed
-from pipeline.market.exchanges.base import Market
-from pipeline.market.store import CandleStore, Series, Span
-from pipeline.market.sync import sync
+from pipeline.market.partitions import encode, load
+from pipeline.market.store import CandleStore, Series, Span, Written
 from registry.files import write_atomic
+from tests.stored import SERIES, candles
 
-SERIES = Series("fake", "KRW-BTC", "1h")
-MARKET = Market(
-    name="KRW-BTC",
-    exchange="fake",
-    symbol="KRW-BTC",
-    base="BTC",
-    quote="KRW",
-    fee_bps=5,
-    slippage_bps=2,
-    source="test",
-)
 T = pd.Timestamp
-
-
-def candles(first: str, rows: int, timeframe: str = "1h") -> pd.DataFrame:
-    times = pd.date_range(first, periods=rows, freq=duration(timeframe), tz="UTC", unit="ms")
-    close = 100 + times.asi8 // 3_600_000 % 997 / 7
-    table = {"open": close, "high": close + 2, "low": close - 2, "close": close + 1}
-    return pd.DataFrame(table | {"volume": close / 3, "value": close * close / 3}, index=times)[
-        list(COLUMNS)
-    ].rename_axis("time")
-
-
-class Fake:
-    """An exchange that serves a frame and remembers what it was asked."""
-
-    feed = "fake"
-    reachable = True
-
-    def __init__(self, served: pd.DataFrame) -> None:
-        self.served = served
-        self.asked: list[tuple[str, str]] = []
-
-    def fetch(
-        self, market: Market, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
-    ) -> pd.DataFrame:
-        self.asked.append((f"{start:%d %H:%M}", f"{end:%d %H:%M}"))
-        return self.served.loc[start : last_closed(end, timeframe)]
-
-    def newest(self, market: Market, timeframe: str, now: pd.Timestamp) -> pd.Timestamp | None:
-        return last_closed(now, timeframe)
 
 
 @pytest.fixture
@@ -235,7 +196,7 @@ def test_an_interrupted_backfill_leaves_no_hole(
         written.append(path.stem)
         write_atomic(path, content)
 
-    monkeypatch.setattr(store_module, "write_atomic", interrupted)
+    monkeypatch.setattr(writing, "write_atomic", interrupted)
     for part, expected in ((frame.loc[:"2025-03"], "2025-02"), (frame, "2025-04")):
         with pytest.raises(OSError, match="full"):
             store.append(SERIES, part)
@@ -283,99 +244,126 @@ def test_leftovers_of_a_crash_are_not_read(store: CandleStore) -> None:
     assert len(store.read(SERIES)) == 10
 
 
-def run(store: CandleStore, exchange: Fake, first: str, stop: str):
-    return sync(store, exchange, MARKET, "1h", T(first), T(stop))
+def test_a_reader_begins_again_when_a_month_goes_meanwhile(
+    store: CandleStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = candles("2025-01-20", 24 * 30)
+    store.append(SERIES, frame)
+
+    def late(paths: list[Path]) -> pd.DataFrame:
+        (folder(store) / "2025-02.parquet").unlink(missing_ok=True)
+        return load(paths)
+
+    monkeypatch.setattr(store_module, "load", late)
+    pd.testing.assert_frame_equal(store.read(SERIES), frame.loc["2025-01"], check_freq=False)
 
 
-def test_sync_asks_for_what_is_missing(store: CandleStore) -> None:
-    exchange = Fake(candles("2025-01-01", 240))
-    report = run(store, exchange, "2025-01-03T00:30Z", "2025-01-04T12:30Z")
-    assert exchange.asked == [("03 01:00", "04 12:00")]
-    assert (report.asked, report.appended) == (35, 35)
-    assert (report.first, report.last) == (T("2025-01-03T01:00Z"), T("2025-01-04T11:00Z"))
-
-    exchange.asked.clear()
-    report = run(store, exchange, "2025-01-03T01:00Z", "2025-01-04T12:59Z")
-    assert exchange.asked == []
-    assert (report.asked, report.appended) == (0, 0)
-
-    run(store, exchange, "2025-01-04T00:00Z", "2025-01-05T00:00Z")
-    assert exchange.asked == [("04 09:00", "05 00:00")]
-
-    exchange.asked.clear()
-    report = run(store, exchange, "2025-01-02T00:00Z", "2025-01-06T00:00Z")
-    assert exchange.asked == [("02 00:00", "03 04:00"), ("04 21:00", "06 00:00")]
-    assert report.appended == 25 + 24
-    assert (report.first, report.last) == (T("2025-01-02T00:00Z"), T("2025-01-05T23:00Z"))
+def test_what_takers_bought_is_kept_where_the_venue_says_it(store: CandleStore) -> None:
+    frame = candles("2025-01-30", 60).assign(taker_volume=0.25)
+    store.append(SERIES, frame)
+    pd.testing.assert_frame_equal(store.read(SERIES), frame, check_freq=False)
+    with pytest.raises(DataError, match="columns differ"):
+        store.append(SERIES, candles("2025-03-30", 5))
 
 
-def test_sync_bridges_to_what_is_stored(store: CandleStore) -> None:
-    exchange = Fake(candles("2025-01-01", 240))
-    run(store, exchange, "2025-01-04T00:00Z", "2025-01-04T02:00Z")
-    run(store, exchange, "2025-01-08T00:00Z", "2025-01-09T00:00Z")
-    run(store, exchange, "2025-01-01T00:00Z", "2025-01-02T00:00Z")
-    times = store.read(SERIES).index
-    assert times.equals(
-        pd.date_range("2025-01-01", "2025-01-09", freq="h", tz="UTC", inclusive="left")
-    )
+def later(frame: pd.DataFrame, *rows: int) -> pd.DataFrame:
+    changed = frame.iloc[list(rows)].copy()
+    return changed.assign(volume=changed["volume"] + 1)
 
 
-def test_sync_notices_a_source_that_changed_its_mind(store: CandleStore) -> None:
-    served = candles("2025-01-01", 240)
-    run(store, Fake(served), "2025-01-02T00:00Z", "2025-01-03T00:00Z")
-    for at in ("2025-01-02T21:00Z", "2025-01-02T00:00Z"):
-        revised = served.copy()
-        revised.loc[T(at), "close"] += 1
-        with pytest.raises(DataError, match="revised"):
-            run(store, Fake(revised), "2025-01-01T00:00Z", "2025-01-04T00:00Z")
-        assert store.span(SERIES).rows == 24
-    revised = served.copy()
-    revised.loc[T("2025-01-02T20:00Z"), "close"] += 1
-    assert run(store, Fake(revised), "2025-01-02T00:00Z", "2025-01-04T00:00Z").appended == 24
+def test_the_journal_is_written_before_the_month(
+    store: CandleStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = candles("2025-01-10", 60)
+    store.append(SERIES, frame)
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "write_atomic", full)
+        with pytest.raises(OSError, match="full"):
+            store.write(SERIES, later(frame, 7), T("2025-02-01T00:00Z"))
+    assert len(store.revisions(SERIES)) == 1
+    pd.testing.assert_frame_equal(store.read(SERIES), frame, check_freq=False)
+    written = store.write(SERIES, later(frame, 7), T("2025-02-01T01:00Z"))
+    assert written == Written(0), "noted before: the journal has it once"
+    assert len(store.revisions(SERIES)) == 1
+    assert store.read(SERIES)["volume"].iloc[7] == frame["volume"].iloc[7] + 1
 
 
-def test_sync_refuses_an_answer_that_stops_short(store: CandleStore) -> None:
-    served = candles("2025-01-01", 240)
-    run(store, Fake(served), "2025-01-05T00:00Z", "2025-01-06T00:00Z")
-    for short in (served.loc[:"2025-01-02"], served.loc["2025-01-08":]):
-        with pytest.raises(DataError, match="no longer has a candle"):
-            run(store, Fake(short), "2025-01-01T00:00Z", "2025-01-10T00:00Z")
-    assert store.span(SERIES).rows == 24
-
-
-def test_sync_lives_with_a_source_that_has_nothing_more(store: CandleStore) -> None:
-    served = candles("2025-01-01", 240)
-    run(store, Fake(served), "2025-01-05T00:00Z", "2025-01-06T00:00Z")
-    report = run(store, Fake(served.iloc[:0]), "2025-01-01T00:00Z", "2025-01-10T00:00Z")
-    assert (report.appended, report.last) == (0, T("2025-01-05T23:00Z"))
-    empty = sync(CandleStore(store.root / "none"), Fake(served.iloc[:0]), MARKET, "1h", *T2)
-    assert (empty.appended, empty.first, empty.last) == (0, None, None)
-
-
-T2 = (T("2025-01-01T00:00Z"), T("2025-01-10T00:00Z"))
-
-
-class Careless(Fake):
-    """An exchange that answers with more than it was asked for."""
-
-    def fetch(
-        self, market: Market, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
-    ) -> pd.DataFrame:
-        return self.served
+def test_a_last_line_that_was_cut_off_was_never_written(store: CandleStore) -> None:
+    frame, seen = candles("2025-01-10", 60), T("2025-02-01T00:00Z")
+    store.append(SERIES, frame)
+    store.write(SERIES, later(frame, 7, 9), seen)
+    path = folder(store) / "revisions.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert [revision.time for revision in store.revisions(SERIES)] == [frame.index[7]]
+    written = store.write(SERIES, later(frame, 20), seen)
+    assert [(each.number, each.time) for each in written.revised] == [(1, frame.index[20])]
+    assert len(path.read_bytes().splitlines()) == 2
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("name", "ask"),
     [
-        (lambda f: f.loc[:"2025-01-03T00:00Z"], "future"),
-        (lambda f: f.loc["2025-01-01T23:00Z":"2025-01-02T20:00Z"], "not asked for"),
-        (lambda f: f.loc["2025-01-02"].iloc[::-1], "order"),
-        (lambda f: f.loc["2025-01-02"].iloc[[3, 3, 4]], "duplicates"),
-        (lambda f: f.loc["2025-01-02"].shift(freq="5min"), "off_grid"),
+        ("revisions.jsonl", lambda store: store.revisions(SERIES)),
+        ("holes.json", lambda store: store.holes(SERIES)),
+        ("sources.json", lambda store: store.sources(SERIES)),
     ],
 )
-def test_sync_refuses_what_was_not_asked(store: CandleStore, change, told: str) -> None:
-    exchange = Careless(change(candles("2025-01-01", 240)))
-    with pytest.raises(DataError, match=told):
-        run(store, exchange, "2025-01-02T00:00Z", "2025-01-03T00:00Z")
-    assert store.span(SERIES) is None
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"[]\n", b'{"confirmed": [{}]}\n', b"x\n"])
+def test_a_damaged_file_beside_the_months_is_named(
+    store: CandleStore, name: str, ask: Callable[[CandleStore], object], content: bytes
+) -> None:
+    store.append(SERIES, candles("2025-01-10", 60))
+    (folder(store) / name).write_bytes(content)
+    if (name, content) == ("revisions.jsonl", b""):
+        assert ask(store) == []
+        return
+    with pytest.raises(DataError, match=rf"{name}.*delete that (line|file)"):
+        ask(store)
+
+
+def test_the_next_writer_clears_away_what_a_killed_one_left(store: CandleStore) -> None:
+    frame = candles("2025-01-20", 24 * 20)
+    store.append(SERIES, frame.iloc[:300])
+    place = folder(store)
+    (place / ".2025-01.parquet.77.ab.tmp").write_bytes(b"half")
+    generations.stage(place, {"2025-01.parquet": b"never decided"}, [], T("2025-03-01T00:00Z"))
+    store.append(SERIES, frame)
+    assert sorted(path.name for path in place.iterdir()) == [
+        ".lock",
+        "2025-01.parquet",
+        "2025-02.parquet",
+    ]
+    pd.testing.assert_frame_equal(store.read(SERIES), frame, check_freq=False)
+
+
+def test_what_was_decided_is_finished_by_the_next_writer(store: CandleStore) -> None:
+    frame = candles("2025-01-20", 24 * 20)
+    store.append(SERIES, frame)
+    place = folder(store)
+    old = (place / "2025-01.parquet").read_bytes()
+    new = encode(frame.loc["2025-01"] + 1)
+    put = {"2025-01.parquet": new}
+    generations.stage(place, put, ["2025-02.parquet"], T("2025-03-01T00:00Z"))
+    generations.commit(place)
+    assert len(store.read(SERIES)) == len(frame), "a reader sees whole months, old or new"
+    store.append(SERIES, frame.loc["2025-01"].iloc[:0])
+    with writing.locked(place):
+        pass
+    pd.testing.assert_frame_equal(store.read(SERIES), frame.loc["2025-01"] + 1, check_freq=False)
+    (kept,) = generations.generations(place)
+    assert (kept / "2025-01.parquet").read_bytes() == old
+    assert (kept / "2025-02.parquet").exists()
+
+
+def test_forgetting_leaves_nothing(store: CandleStore) -> None:
+    frame = candles("2025-01-20", 100)
+    store.append(SERIES, frame.assign(source="other"))
+    store.replace(SERIES, later(frame, 3), T("2025-03-01T00:00Z"))
+    assert len(generations.generations(folder(store))) == 1
+    store.forget(SERIES)
+    assert [path.name for path in folder(store).iterdir()] == [".lock"]
+    assert (store.series(), store.span(SERIES), store.holes(SERIES)) == ([], None, [])

@@ -140,9 +140,9 @@ def test_curves_become_one_row_for_each_epoch() -> None:
     table = loss_table(training(fold_0={"lstm": curves, "lightgbm": {"rounds": 3}}, refit={}))
     assert tuple(table.columns) == LOSS_COLUMNS
     assert table.to_numpy().tolist() == [
+        ["direction", "fold 0", "lstm", 1, 1.75, "validation"],
         ["direction", "fold 0", "lstm", 1, 1.5, "training"],
         ["direction", "fold 0", "lstm", 2, 1.25, "training"],
-        ["direction", "fold 0", "lstm", 1, 1.75, "validation"],
     ]
 
 

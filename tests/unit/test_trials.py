@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_a_line_is_json_that_tells_the_choices(tmp_path: Path) -> None:
     record_trial(tmp_path, SLOT, told)
     assert trials(tmp_path, SLOT) == [told]
     line = json.loads(ledger(tmp_path).read_text())
-    assert set(line) == {"digest", "model", "choices", "source"}
+    assert set(line) == {"digest", "model", "choices", "source", "origin"}
 
 
 def test_a_cut_off_last_line_was_never_written(tmp_path: Path) -> None:
@@ -207,3 +208,38 @@ def test_any_writers_at_once_leave_one_line_each(
     assert made == len(wanted - set(before))
     assert damaged_trials(root, SLOT) == ()
     assert ledger(root).read_bytes().startswith(whole)
+
+
+def test_settings_chosen_among_another_slots_trials_bring_its_ledger(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    other, third = Slot.parse("demo@replay/SIM-BTC"), Slot.parse("demo/SIM-ETH")
+    for number in range(3):
+        record_trial(tmp_path, other, trial(number))
+    record_trial(tmp_path, other, replace(trial(7), origin=str(SLOT)))
+    record_trial(tmp_path, SLOT, trial(2))
+    assert count_trials(tmp_path, SLOT) == 1
+    assert record_trial(tmp_path, SLOT, replace(trial(2), origin=str(other)))
+    assert not record_trial(tmp_path, SLOT, replace(trial(2), origin=str(other)))
+    assert not record_trial(tmp_path, SLOT, trial(2))
+    assert (len(trials(tmp_path, SLOT)), count_trials(tmp_path, SLOT)) == (1, 4)
+    record_trial(tmp_path, third, replace(trial(9), origin=str(SLOT)))
+    assert count_trials(tmp_path, third) == 5, "and what the other took over"
+    assert main(["list", "--root", str(tmp_path), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["slot"]: row["trials"] for row in rows} == {
+        str(SLOT): 4,
+        str(other): 4,
+        str(third): 5,
+    }
+
+
+def test_lines_of_before_have_no_origin_and_a_strange_one_is_damage(tmp_path: Path) -> None:
+    ledger(tmp_path).parent.mkdir(parents=True)
+    told = {"digest": "a" * 64, "model": "m", "choices": {}, "source": "train"}
+    ledger(tmp_path).write_text(json.dumps(told) + "\n")
+    assert [each.origin for each in trials(tmp_path, SLOT)] == [""]
+    with ledger(tmp_path).open("a") as file:
+        file.write(json.dumps({**told, "origin": "../.."}) + "\n")
+        file.write(json.dumps({**told, "origin": 5}) + "\n")
+    assert damaged_trials(tmp_path, SLOT) == (2, 3)

@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.code_digest import Code
 from pipeline.compose import compose_run
 from pipeline.errors import DataError, RetryLater
 from pipeline.evaluation.metrics import score_head
 from pipeline.experiments import study as studies
+from pipeline.experiments import subject as subjects
 from pipeline.experiments import tune as module
 from pipeline.experiments.scoring import head_rows, running_losses
 from pipeline.experiments.study import COMPLETE, FAILED, PRUNED
@@ -324,3 +327,142 @@ def test_a_mark_of_a_study_that_is_gone_is_no_study(home: Path, conf: Path) -> N
     place.parent.mkdir(parents=True)
     place.write_text(json.dumps({"as_of": "2025-12-01T00:00:00+00:00", "file": "gone.db"}))
     assert unfinished(what, home) is None
+
+
+TWO_KEYS = {"model.max_iter": {"choices": [100, 50, 75]}, "model.penalty": {"low": 0.01, "high": 9}}
+
+
+def stored(what: Any, home: Path) -> list[dict[str, Any]]:
+    with studies.opened(what.file(home), what.name) as study:
+        return [trial.params for trial in study.trials if trial.state.name != "FAIL"]
+
+
+def test_a_kill_between_two_draws_changes_no_draw(
+    home: Path, conf: Path, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    search_file(conf, TWO_KEYS)
+    what, other = tuning(conf, 4), tmp_path / "other"
+    other.mkdir()
+    undisturbed = tuned(what, other)
+    real, left = studies._suggest, {2, 8}
+    calls = iter(range(1, 100))
+
+    def killed_there(*told: Any) -> None:
+        if next(calls) in left:
+            raise KeyboardInterrupt
+        real(*told)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(studies, "_suggest", killed_there)
+        for _ in left:
+            with pytest.raises(KeyboardInterrupt):
+                tuned(what, home)
+        found = tuned(what, home)
+    assert next(calls) == 13, "two draws of the base and two of a later trial came again"
+    assert found.trials == undisturbed.trials
+    assert stored(what, home) == stored(what, other)
+    assert stored(what, home)[0] == {"model.max_iter": 100, "model.penalty": 1.0}
+
+
+def test_a_study_is_named_after_libraries_scoring_and_the_order_of_its_keys(
+    conf: Path, monkeypatch: Patch
+) -> None:
+    search_file(conf, TWO_KEYS)
+    what = tuning(conf, 1)
+    order = dict(reversed(what.search.space.items()))
+    assert replace(what, search=replace(what.search, space=order)).name != what.name
+    seen: list[str] = []
+    versions: dict[str, str] = {}
+
+    def code_of(modules: Any, _: Any) -> Code:
+        seen.extend(modules)
+        return Code("same", dict(versions))
+
+    monkeypatch.setattr(subjects, "code_of", code_of)
+    names = set()
+    for version in ("1", "2"):
+        versions["lightgbm"] = version
+        names.add(what.name)
+    assert len(names) == 2
+    assert {"pipeline.experiments.scoring", "pipeline.experiments.study"} <= set(seen)
+
+
+def test_a_moment_that_cannot_be_read_is_no_unfinished_study(home: Path, conf: Path) -> None:
+    what = tuning(conf, 2)
+
+    def unreadable() -> Any:
+        raise DataError("no candles there")
+
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(DataError, match="no candles"):
+        tune(what, unreadable, home, lambda _: None)
+    assert unfinished(what, home) is None
+    with pytest.raises(KeyboardInterrupt):
+        tune(what, noise, home, interrupt)
+    assert unfinished(what, home) is not None
+    with pytest.raises(DataError, match="no candles"):
+        tune(what, unreadable, home, lambda _: None)
+    assert unfinished(what, home) is None
+
+
+def lightgbm_error() -> Exception:
+    from lightgbm.basic import LightGBMError
+
+    return LightGBMError("no further\nsplits")
+
+
+LIBRARY = [lambda: ValueError("bad value"), lambda: ZeroDivisionError("by 0"), lightgbm_error]
+
+
+@pytest.mark.parametrize("made", LIBRARY)
+def test_what_a_library_raises_fails_the_trial_and_nothing_else(
+    home: Path, conf: Path, monkeypatch: Patch, made: Any
+) -> None:
+    real = module.running_losses
+
+    def broken(plan: Any, rows: Any) -> Iterator[float]:
+        if plan.stages["train"]["heads"]["direction"]["model"]["penalty"] != 1.0:
+            raise made()
+        yield from real(plan, rows)
+
+    monkeypatch.setattr(module, "running_losses", broken)
+    found = tuned(tuning(conf, 2), home)
+    assert [trial.state for trial in found.trials] == [COMPLETE, FAILED]
+    words = " ".join(str(made()).split())
+    assert found.trials[1].reason == f"{type(made()).__name__}: {words}"
+
+
+def test_no_trial_runs_on_behind_an_unknown_error(
+    home: Path, conf: Path, whole: Tuned, monkeypatch: Patch
+) -> None:
+    class Strange(Exception):
+        pass
+
+    def broken(*_: Any) -> Iterator[float]:
+        raise Strange
+
+    what, states = tuning(conf, 2), []
+    real = studies.end
+
+    def looking(study: Any, *told: Any) -> None:
+        real(study, *told)
+        states.append(study.trials[-1].state.name)
+
+    monkeypatch.setattr(studies, "end", looking)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "running_losses", broken)
+        with pytest.raises(Strange):
+            tuned(what, home)
+    assert states == ["FAIL"]
+    assert tuned(what, home).trials == whole.trials[:2]
+
+
+def test_only_what_was_new_to_the_ledger_is_counted(home: Path, conf: Path) -> None:
+    search_file(conf, {"model.max_iter": {"choices": [100]}})
+    found = tuned(tuning(conf, 3), home)
+    assert (len(found.trials), found.counted, found.ledger) == (3, 1, 1)
+    search_file(conf, {"model.max_iter": {"choices": [50]}})
+    found = tuned(tuning(conf, 3), home)
+    assert (found.counted, found.ledger) == (1, 2)

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -17,6 +18,7 @@ from pipeline.commands import tune as command
 from pipeline.compose import read_recipe
 from pipeline.config import to_yaml
 from pipeline.experiments.scoring import Frames
+from pipeline.experiments.study import ScoredOn
 from pipeline.operations import tuning as operation
 from pipeline.operations.build_run import BuildReport
 from pipeline.operations.retrain import Places
@@ -94,6 +96,50 @@ def test_everything_is_told_to_programs_and_repeated_without_work(
     assert (told["search"], told["adopted"]) == ("logistic", None)
     again = facts(capsys, MOMENT, "--trials", "4")
     assert again == told | {"tried_before": 4}
+    assert (told["new_to_ledger"], told["ledger"]) == (4, 4)
+    more = facts(capsys, MOMENT, "model.penalty=2.0", "--trials", "2")
+    assert (more["new_to_ledger"], more["ledger"]) == (1, 5), "the same draw is no news"
+    assert "1 configurations of this study were new" in more["caution"]
+    assert "which holds 5 now" in more["caution"]
+
+
+def test_configurations_of_before_are_not_told_as_new(slot: Path, capsys: Capture) -> None:
+    first = facts(capsys, MOMENT, "--trials", "2")
+    later = facts(capsys, "as_of=2025-12-19T00:00Z", "--trials", "2")
+    assert later["configurations"] == first["ledger"] == later["ledger"] == 2
+    assert later["new_to_ledger"] == 0
+    assert "0 configurations of this study were new" in later["caution"]
+
+
+def test_rows_are_told_of_the_head_that_the_gate_judges() -> None:
+    scored = ScoredOn("d", {"entry": 900, "leave": 500}, {"entry": 80.0, "leave": 20.5}, 3, 1.0)
+    tuned: Any = SimpleNamespace(scored=scored)
+    told = command._rows(tuned)
+    assert told.startswith(
+        "500 out-of-fold rows of 3 folds, worth 20.5 independent ones of head le"
+    )
+
+
+def test_the_option_that_was_chosen_is_tuned(slot: Path, conf: Path, capsys: Capture) -> None:
+    words = ["market=SIM-BTC", "market.name=SIM-ETH", "exchange=simulated", MOMENT]
+    told = facts(capsys, *words, "--trials", "3", "--adopt")
+    assert told["slot"] == "demo/SIM-ETH"
+    file = Path(told["adopted"])
+    assert file.name == "demo-SIM-ETH.yaml"
+    assert "market: SIM-BTC\n" in file.read_text()
+
+
+def test_whose_tune_gave_way_is_told(slot: Path, conf: Path, capsys: Capture) -> None:
+    file = conf / "tune/demo-SIM-BTC.yaml"
+    words = [MOMENT, "--trials", "4", "--adopt"]
+    assert facts(capsys, *words)["replaced_slot"] is None
+    assert "slot: demo/SIM-BTC\n" in file.read_text()
+    assert "in place of an older one of demo/SIM-BTC" in " ".join(tune(capsys, *words).split())
+    file.write_text(file.read_text().replace("slot: demo/", "slot: demo@replay/"))
+    shown = " ".join(tune(capsys, *words).split())
+    assert "in place of the tune of ANOTHER slot, demo@replay/SIM-" in shown
+    file.write_text("recipe: demo\nmarket: SIM-BTC\n")
+    assert facts(capsys, *words)["replaced_slot"] == ""
 
 
 def test_what_to_type_next_adopts_and_retrains(slot: Path, conf: Path, capsys: Capture) -> None:
@@ -139,7 +185,9 @@ def test_last_goes_on_with_what_was_begun(slot: Path, conf: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         tune_slot(asked, places, first, interrupt)
-    outcome = tune_slot(asked, places, later, lambda _: None)
+    shown: list[str] = []
+    outcome = tune_slot(asked, places, later, shown.append)
+    assert shown[0] == "goes on with the unfinished study of 2025-12-20T00:00:00+00:00"
     assert outcome.went_on
     assert outcome.target.plan.run.as_of == "2025-12-20T00:00:00+00:00"
     assert (outcome.tuned.known_before, len(outcome.tuned.trials)) == (2, 4)

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.build import build
 from pipeline.config import read_yaml
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
+from pipeline.market.holes import Hole
 from pipeline.market.validation import Asked, Validation
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -38,6 +39,31 @@ def stamped(row: int, moment: str) -> pd.DataFrame:
     return frame.set_axis(pd.DatetimeIndex(times))
 
 
+def repeated(row: int, times: int) -> pd.DataFrame:
+    frame = candles()
+    frame.iloc[row : row + times] = frame.iloc[row].to_numpy()
+    return frame
+
+
+def constant_close(rows: int) -> pd.DataFrame:
+    frame = candles()
+    frame.iloc[10 : 10 + rows, list(frame.columns).index("close")] = 100.5
+    return frame
+
+
+def untraded(rows: int) -> pd.DataFrame:
+    frame = candles()
+    frame.loc[frame.index[10 : 10 + rows], ["volume", "value"]] = 0.0
+    return frame
+
+
+def in_cents() -> pd.DataFrame:
+    frame = candles()
+    frame.iloc[200:] = frame.iloc[200:] * 1000
+    frame["value"] = frame["volume"] * frame["close"]
+    return frame
+
+
 def test_the_yaml_holds_the_defaults() -> None:
     assert build(read_yaml(CONF / "validation" / "default.yaml"), "default") == Validation()
 
@@ -47,11 +73,18 @@ def test_sound_candles_pass() -> None:
     assert quality.to_dict() == {
         "candles": 480,
         "missing": 0,
+        "missing_no_trade": 0,
+        "missing_outage": 0,
+        "missing_unknown": 0,
         "holes": 0,
         "longest_hole": 0,
         "first": "2025-01-01T00:00:00+00:00",
         "last": "2025-01-20T23:00:00+00:00",
         "history_short": False,
+        "revised": 0,
+        "dropped": 0,
+        "quarantined": 0,
+        "broken": "",
     }
     assert json.loads(json.dumps(quality.to_dict())) == quality.to_dict()
     without = Validation().check(candles().drop(columns="value"), "1h", AS_OF)
@@ -60,7 +93,7 @@ def test_sound_candles_pass() -> None:
 
 def test_an_empty_slot_without_trades_passes() -> None:
     Validation().check(set_cell(7, volume=0.0, value=0.0), "1h", AS_OF)
-    flat = set_cell(7, open=100.0, high=100.0, low=100.0, close=100.0)
+    flat = set_cell(7, open=100.0, high=100.0, low=100.0, close=100.0, volume=2.0, value=200.0)
     Validation().check(flat, "1h", AS_OF)
 
 
@@ -75,7 +108,13 @@ def test_an_empty_slot_without_trades_passes() -> None:
         (stamped(5, "2025-01-01T02:00Z"), "order", "row 6"),
         (stamped(5, "2025-01-01T04:00Z"), "duplicates", "2025-01-01T04:00:00"),
         (stamped(5, "2025-01-01T05:05Z"), "off_grid", "2025-01-01T05:05:00"),
-        (stamped(479, "2025-01-21T00:00Z"), "future", "2025-01-21T00:00:00"),
+        (stamped(479, "2025-01-21T00:00Z"), "forming_last", "2025-01-21T00:00:00"),
+        (set_cell(9, value=9e9), "value_outside", "2025-01-01T09:00:00.*column value"),
+        (candles().assign(taker_volume=1e3), "taker_above_volume", "column taker_volume"),
+        (repeated(9, 4), "frozen", "row 10"),
+        (constant_close(49), "constant_price", "row 11"),
+        (untraded(49), "zero_volume", "row 11"),
+        (in_cents(), "unit_breaks", "column"),
         (set_cell(9, close=np.nan), "non_finite", "2025-01-01T09:00:00.*column close"),
         (set_cell(9, value=-np.inf), "non_finite", "column value.*-inf"),
         (set_cell(9, low=0.0), "non_positive", "column low.*0.0"),
@@ -112,7 +151,7 @@ def test_an_end_that_is_stale() -> None:
     with pytest.raises(DataError) as caught:
         Validation().check(candles(), "1h", later, Asked("SIM-BTC", AS_OF))
     told = str(caught.value)
-    assert told.startswith("stale_end: as_of 2025-01-21T01:00:00+00:00 lies beyond the data")
+    assert told.startswith("stale_end: as_of lies beyond the data (SIM-BTC 1h, as_of 2025-01-21T01")
     assert "the last candle at 2025-01-20T23:00:00+00:00" in told
     assert "SIM-BTC 1h" in told
     Validation(max_stale_candles=1).check(candles(), "1h", later)
@@ -134,10 +173,9 @@ def test_a_hole_that_is_too_long() -> None:
     holed = frame.drop(frame.index[100:113])
     with pytest.raises(DataError) as caught:
         Validation().check(holed, "1h", AS_OF, Asked("SIM-BTC", AS_OF))
-    assert str(caught.value).startswith(
-        f"max_hole: candles are missing after {frame.index[99].isoformat()} (SIM-BTC 1h)."
-    )
-    assert caught.value.found == f"13 in a row, until {frame.index[113].isoformat()}"
+    assert str(caught.value).startswith("max_hole: candles are missing (SIM-BTC 1h")
+    first, last = frame.index[99].isoformat(), frame.index[113].isoformat()
+    assert caught.value.found == f"13 in a row, between {first} and {last}"
 
 
 def test_history_that_starts_later_than_asked() -> None:
@@ -147,3 +185,64 @@ def test_history_that_starts_later_than_asked() -> None:
         assert quality.history_short is short
     inside = Asked("SIM-BTC", first - pd.Timedelta(minutes=30))
     assert not Validation().check(candles(), "1h", AS_OF, inside).history_short
+
+
+def test_verdicts_decide_what_happens_to_rows() -> None:
+    frame = set_cell(9, close=np.nan)
+    for verdict, left, aside in (("drop", 479, 0), ("quarantine", 479, 1)):
+        found = Validation(verdicts={"non_finite": verdict}).sift(frame, "1h", AS_OF)
+        assert (len(found.candles), len(found.quarantined)) == (left, aside)
+        assert found.quality.missing == 1
+        assert found.quality.to_dict()["broken"] == f"non_finite 1 {verdict}"
+    assert found.quarantined["check"].tolist() == ["non_finite"]
+    assert found.quality.to_dict()["quarantined"] == 1
+    counted = Validation(verdicts={"value_outside": "count"}).sift(
+        set_cell(9, value=9e9), "1h", AS_OF
+    )
+    assert len(counted.candles) == 480
+    assert counted.quality.to_dict()["broken"] == "value_outside 1 count"
+
+
+def test_what_is_dropped_can_still_break_a_later_check() -> None:
+    frame = candles()
+    frame.iloc[100:113, 3] = np.nan
+    with pytest.raises(DataError, match="max_hole"):
+        Validation(verdicts={"non_finite": "drop"}).check(frame, "1h", AS_OF)
+
+
+def test_verdicts_name_checks_and_what_they_can_do() -> None:
+    with pytest.raises(ConfigError, match=r"unknown check 'non_finit'.*non_finite"):
+        Validation(verdicts={"non_finit": "stop"})
+    with pytest.raises(ConfigError, match=r"max_hole looks at the whole cut.*stop or count"):
+        Validation(verdicts={"max_hole": "drop"})
+
+
+def test_moments_of_another_zone_are_told_by_a_second_source() -> None:
+    steps = np.random.default_rng(3).standard_normal(480)
+    close = 100 * np.exp((steps / 100).cumsum())
+    table = dict.fromkeys(("open", "high", "low", "close"), close)
+    frame = pd.DataFrame(table | {"volume": 0.0}, index=candles().index)
+    frame["volume"] = 1.0
+    reference = frame.shift(-9, freq="h")
+    with pytest.raises(DataError, match=r"shifted_hours.*moments \+9 hours late"):
+        Validation().check(frame, "1h", AS_OF, Asked("A-B", AS_OF, reference=reference))
+    Validation().check(frame, "1h", AS_OF, Asked("A-B", AS_OF, reference=frame))
+    unlike = frame * 2
+    unlike["volume"] = 1.0
+    with pytest.raises(DataError, match=r"disagrees.*column open"):
+        Validation().check(frame, "1h", AS_OF, Asked("A-B", AS_OF, reference=unlike))
+
+
+def test_missing_candles_are_counted_by_kind() -> None:
+    frame = candles()
+    holed = frame.drop(frame.index[[10, 11, 12, 40, 41, 60]])
+    holes = (
+        Hole(frame.index[10], frame.index[12], 3, "outage"),
+        Hole(frame.index[40], frame.index[41], 2, "no_trade"),
+    )
+    revised = (frame.index[5], frame.index[10])
+    asked = Asked("A-B", AS_OF, holes, revised)
+    found = Validation().check(holed, "1h", AS_OF, asked).to_dict()
+    kinds = ("no_trade", "outage", "unknown")
+    assert [found[f"missing_{kind}"] for kind in kinds] == [2, 3, 1]
+    assert (found["missing"], found["revised"], found["broken"]) == (6, 1, "revised 1 count")

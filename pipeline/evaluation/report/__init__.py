@@ -9,8 +9,11 @@
     charts       scales, ticks and SVG pieces that stretch to any width
     beside       scores beside baselines, and whether the difference is more than luck
     calibration  scores of each fold, and probabilities against what happened
-    section_*    the parts of the page
-    style        colours and layout
+    verdict, scores, mistakes, over_time, trust, fold_map, learning, importance, trained,
+    quality, glossary
+                 the parts of the page, in its order
+    layout       what the parts share
+    style        colours and sizes
 """
 
 from pipeline.evaluation.report.facts import ReportFacts

@@ -23,7 +23,7 @@ NAMES = {
     "accuracy": (
         "Accuracy",
         "rows whose most probable class happened",
-        "always naming the most common class",
+        "always naming the class most common in training",
     ),
     "balanced_accuracy": (
         "Balanced accuracy",

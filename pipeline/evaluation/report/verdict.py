@@ -32,12 +32,23 @@ def verdict(facts: ReportFacts) -> Html:
             "div",
             tag("p", facts.verdict, class_="badge"),
             tag("p", PLAIN.get(facts.verdict, facts.sentence), class_="plain"),
+            *_learned(facts),
             tag("p", "The gate says: ", facts.sentence, class_="note"),
             class_=f"verdict {kind}",
         ),
         pairs(_judged(facts)),
         tag("div", *_tiles(facts), class_="tiles"),
     )
+
+
+def _learned(facts: ReportFacts) -> Iterator[Html]:
+    same = [name for name, head in facts.heads.items() if head.get("constant")]
+    if same:
+        yield tag(
+            "p",
+            f"It learned nothing: {', '.join(same)} says the same of every candle.",
+            class_="plain",
+        )
 
 
 def _title(title: str) -> Iterator[Content]:
@@ -71,8 +82,8 @@ def _tiles(facts: ReportFacts) -> Iterator[Html]:
     }
     beside = {
         "brier_skill": "0 is knowing only the class shares",
-        "accuracy": f"{percent(flat.get('majority_accuracy'))} by always naming the most common "
-        "class",
+        "accuracy": f"{percent(flat.get('majority_accuracy'))} by always naming the class "
+        "most common in training",
         "balanced_accuracy": f"{percent(_chance(facts))} by chance",
         "effective_rows": f"what {count(flat.get('rows'))} scored rows are worth",
     }

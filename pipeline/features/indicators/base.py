@@ -15,7 +15,7 @@ import pandas as pd
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.errors import nearest
-from pipeline.market.candles import COLUMNS
+from pipeline.market.candles import USUAL
 
 FloatArray = npt.NDArray[np.float64]
 Argument = str | int | float | bool
@@ -47,7 +47,7 @@ class CandleArrays:
     @classmethod
     def from_frame(cls, candles: pd.DataFrame) -> Self:
         """Copy the columns of a candle frame; a column it lacks becomes NaN."""
-        return cls(*(_column(candles, name) for name in COLUMNS))
+        return cls(*(_column(candles, name) for name in USUAL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Indicator:
     def reads(self, arguments: Mapping[str, Argument]) -> tuple[str, ...]:
         """Candle columns that the indicator reads under these arguments."""
         named = {str(arguments[name]) for name in FIELD_ARGUMENTS if name in arguments}
-        return tuple(name for name in COLUMNS if name in named or name in self.inputs)
+        return tuple(name for name in USUAL if name in named or name in self.inputs)
 
     def _checked(self, name: str, value: Any) -> Argument:
         try:

@@ -19,6 +19,13 @@ class Instrument(Record):
     symbol: str
 
 
+class Funding(Record):
+    """What holding a perpetual contract costs: longs pay shorts, or are paid, at fixed hours."""
+
+    hours: Annotated[float, Field(gt=0, le=24, description="between two payments, from 00:00 UTC")]
+    bps: Annotated[float, Field(ge=-100, le=100, description="of the position; > 0: longs pay")]
+
+
 class Market(Record):
     """One market: what is traded, where, and what trading it costs."""
 
@@ -29,6 +36,7 @@ class Market(Record):
     quote: str
     fee_bps: BasisPoints
     slippage_bps: BasisPoints
+    funding: Funding | None = None
     source: str
 
     @property
@@ -50,6 +58,20 @@ class Exchange(Protocol):
         """Whether `fetch` can be asked at all (a replay without files cannot)."""
         ...
 
+    @property
+    def omits_empty(self) -> bool:
+        """Whether no candle is written where nothing was traded."""
+        ...
+
+    @property
+    def timeframes(self) -> tuple[str, ...]:
+        """Timeframes that can be asked for."""
+        ...
+
+    def first_candle(self, market: Instrument, timeframe: str) -> pd.Timestamp | None:
+        """Open time of the first candle there ever was, or None where nobody says it."""
+        ...
+
     def fetch(
         self, market: Instrument, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
     ) -> pd.DataFrame:
@@ -58,12 +80,17 @@ class Exchange(Protocol):
         Returns
         -------
         DataFrame
-            A candle frame; empty where the venue has none.
+            A candle frame; empty where the venue has none. Rows that come from another source
+            than the feed's own are named in a further column, ``source``.
 
         Raises
         ------
         DataError
-            When the source has no such market or holds broken rows.
+            When the source holds broken rows.
+        ConfigError
+            When it has no such market or timeframe.
+        RetryLater
+            When it could not be asked to the end; nothing is returned in part.
         """
         ...
 

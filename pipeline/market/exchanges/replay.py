@@ -16,6 +16,7 @@ from pipeline.market.candles import (
     COLUMNS,
     REQUIRED,
     TIME,
+    TIMEFRAMES,
     duration,
     empty_frame,
     last_closed,
@@ -97,6 +98,27 @@ class Replay(Record):
     def reachable(self) -> bool:
         """Whether a folder was given."""
         return self.root is not None
+
+    @property
+    def omits_empty(self) -> bool:
+        """False: nobody says why a file lacks a candle."""
+        return False
+
+    @property
+    def timeframes(self) -> tuple[str, ...]:
+        """Any; whether there is a file shows when it is read."""
+        return TIMEFRAMES
+
+    def first_candle(self, market: Instrument, timeframe: str) -> pd.Timestamp | None:
+        """Open time of the first candle of its file, or None when it has none.
+
+        Raises
+        ------
+        DataError
+            As `fetch`.
+        """
+        times = self._read(market, timeframe).index
+        return times[0] if len(times) else None
 
     def fetch(
         self, market: Instrument, timeframe: str, start: pd.Timestamp, end: pd.Timestamp

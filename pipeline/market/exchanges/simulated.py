@@ -18,9 +18,9 @@ from pydantic import Field, model_validator
 from pipeline.config import Record
 from pipeline.errors import ConfigError, DataError
 from pipeline.market.candles import (
-    COLUMNS,
     TIME,
     TIMEFRAMES,
+    USUAL,
     duration,
     empty_frame,
     last_closed,
@@ -84,6 +84,21 @@ class Simulated(Record):
         """Always."""
         return True
 
+    @property
+    def omits_empty(self) -> bool:
+        """False: there is a trade in every candle."""
+        return False
+
+    @property
+    def timeframes(self) -> tuple[str, ...]:
+        """Multiples of five minutes."""
+        return tuple(name for name in TIMEFRAMES if duration(name) % STEP == pd.Timedelta(0))
+
+    def first_candle(self, market: Instrument, timeframe: str) -> pd.Timestamp | None:
+        """The world's beginning."""
+        _steps_per_candle(timeframe, market)
+        return moment(self.start)
+
     def fetch(
         self, market: Instrument, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
     ) -> pd.DataFrame:
@@ -94,7 +109,7 @@ class Simulated(Record):
         DataError
             When the timeframe is no multiple of five minutes.
         """
-        return self._table(market, timeframe, start, end)[list(COLUMNS)]
+        return self._table(market, timeframe, start, end)[list(USUAL)]
 
     def planted_state(
         self, market: Instrument, timeframe: str, start: pd.Timestamp, end: pd.Timestamp

@@ -1,0 +1,101 @@
+"""``vintage data status`` and ``forget``: what the candle store holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+import pandas as pd
+
+from pipeline.commands.console import table
+from pipeline.config import home
+from pipeline.errors import ConfigError, nearest
+from pipeline.market.candles import duration
+from pipeline.market.generations import generations
+from pipeline.market.holes import KINDS
+from pipeline.market.store import CandleStore, Series
+
+HEADER = ("series", "rows", "first", "last", "age", *KINDS, "revised")
+AGES = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+def the_store() -> CandleStore:
+    """The candle store below the home folder."""
+    return CandleStore(home() / "data" / "store")
+
+
+def held(store: CandleStore, name: str) -> Series:
+    """Find a stored series by its name.
+
+    Raises
+    ------
+    ConfigError
+        Naming the nearest.
+    """
+    known = {str(series): series for series in store.series()}
+    if name not in known:
+        raise ConfigError(f"the store has no series '{name}'", fix=nearest(name, known))
+    return known[name]
+
+
+def main(asked: argparse.Namespace) -> int:
+    """List every series: its span, what is missing and why, how old its last candle is."""
+    store, now = the_store(), pd.Timestamp.now(tz="UTC")
+    every = [held(store, name) for name in asked.words] if asked.words else store.series()
+    rows = [_facts(store, series, now) for series in every]
+    if asked.json:
+        print(json.dumps(rows))
+    elif rows:
+        print(table(HEADER, [_line(row) for row in rows]))
+    else:
+        print("The store is empty. To fill it: vintage data sync recipe=demo")
+    return 0
+
+
+def forget(asked: argparse.Namespace) -> int:
+    """Delete series."""
+    store = the_store()
+    every = [held(store, name) for name in asked.words]
+    if not every:
+        raise ConfigError("which series?", fix="vintage data forget SERIES; vintage data status")
+    for series in every:
+        store.forget(series)
+        print(f"{series}: forgotten; vintage data sync fetches it anew")
+    return 0
+
+
+def _facts(store: CandleStore, series: Series, now: pd.Timestamp) -> dict[str, Any]:
+    span = store.span(series)
+    holes = store.holes(series)
+    missing = {kind: sum(hole.candles for hole in holes if hole.kind == kind) for kind in KINDS}
+    facts: dict[str, Any] = {
+        "series": str(series),
+        "feed": series.feed,
+        "market": series.market,
+        "timeframe": series.timeframe,
+        "rows": span.rows if span else 0,
+        "first": span.first.isoformat() if span else None,
+        "last": span.last.isoformat() if span else None,
+        "missing": sum(missing.values()),
+        **missing,
+        "revised": len(store.revisions(series)),
+        "sources": store.sources(series),
+        "generations": [kept.name for kept in generations(store.folder(series))],
+    }
+    if span:
+        age = now - span.last - duration(series.timeframe)
+        facts["age_seconds"] = int(age.total_seconds())
+    return facts
+
+
+def _line(facts: dict[str, Any]) -> list[Any]:
+    ends = [facts[name][:16].replace("T", " ") for name in ("first", "last")]
+    counts = [facts[kind] for kind in KINDS]
+    return [facts["series"], facts["rows"], *ends, _age(facts), *counts, facts["revised"]]
+
+
+def _age(facts: dict[str, Any]) -> str:
+    seconds = max(0, facts["age_seconds"])
+    unit, length = next((one for one in AGES if seconds >= 2 * one[1]), ("s", 1))
+    return f"{seconds // length} {unit}"

@@ -1,0 +1,1 @@
+"""Candles that come from files, and go to them."""

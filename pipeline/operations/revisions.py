@@ -1,0 +1,91 @@
+"""Versions that learnt from candles whose source changed its mind later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pipeline import log
+from pipeline.market.candles import moment
+from pipeline.market.revisions import Revision
+from pipeline.market.store import CandleStore, Series
+from registry.errors import RegistryError
+from registry.manifest import REGISTERED
+from registry.pointers import champion
+from registry.slots import Slot
+from registry.versions import Registry
+
+EVENT = "data_revised"
+KNOWN = "revisions_known"
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A champion that was built on candles which have changed since."""
+
+    slot: str
+    version: str
+    candles: int
+
+
+def mark_revised(
+    registry: Registry, store: CandleStore, series: Series, now: pd.Timestamp
+) -> list[Marked]:
+    """Note `data_revised`, once, on each champion that was built on candles of a series.
+
+    A version counts as built on a candle when that lies between the first and last of its data,
+    and was revised after its cut was made: the `registered` event says how many revisions were
+    known then.
+    """
+    revisions = store.revisions(series)
+    if not revisions:
+        return []
+    return [_mark(registry, *found, now) for found in _touched(registry, series, revisions)]
+
+
+def _touched(
+    registry: Registry, series: Series, revisions: list[Revision]
+) -> Iterator[tuple[Slot, str, list[Revision]]]:
+    for slot in registry.slots():
+        try:
+            pointer = champion(registry.root, slot)
+            version = pointer.version if pointer else None
+            if version is None or not _reads(card := registry.card(slot, version), series):
+                continue
+            events = registry.events(slot, version)
+        except RegistryError as error:
+            log.event("champion_unreadable", slot=str(slot), why=str(error))
+            continue
+        newer = _inside(card, revisions[_known(events) :])
+        if newer and all(event["event"] != EVENT for event in events):
+            yield slot, version, newer
+
+
+def _mark(
+    registry: Registry, slot: Slot, version: str, newer: list[Revision], now: pd.Timestamp
+) -> Marked:
+    times = [revision.time for revision in newer]
+    facts = {"first": min(times).isoformat(), "last": max(times).isoformat()}
+    marked = Marked(str(slot), version, len(set(times)))
+    registry.note(slot, version, EVENT, now.isoformat(), candles=marked.candles, **facts)
+    log.event(EVENT, slot=marked.slot, version=version, candles=marked.candles, **facts)
+    return marked
+
+
+def _reads(card: dict[str, Any], series: Series) -> bool:
+    names = (card.get("feed"), card.get("market"), card.get("timeframe"))
+    return names == (series.feed, series.market, series.timeframe)
+
+
+def _known(events: list[dict[str, Any]]) -> int:
+    notes = [event.get("note", {}) for event in events if event.get("event") == REGISTERED]
+    known = [note.get(KNOWN) for note in notes if isinstance(note, dict)]
+    return next((count for count in known if isinstance(count, int)), 0)
+
+
+def _inside(card: dict[str, Any], revisions: list[Revision]) -> list[Revision]:
+    first, last = (moment(str(card["data"][name])) for name in ("first", "last"))
+    return [revision for revision in revisions if first <= revision.time <= last]

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline.market.store import CandleStore, Series
+from pipeline.operations.revisions import Marked, mark_revised
+from registry import pointers
+from registry.slots import Slot
+from registry.versions import Registry
+from tests.stored import SERIES, candles
+
+NOW = pd.Timestamp("2025-06-01T00:00Z")
+AT = "2025-05-01T00:00:00+00:00"
+SERVED = candles("2025-01-01", 240)
+CARD = {
+    "feed": SERIES.feed,
+    "market": SERIES.market,
+    "timeframe": SERIES.timeframe,
+    "data": {"first": "2025-01-02T00:00:00+00:00", "last": "2025-01-05T00:00:00+00:00"},
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CandleStore:
+    made = CandleStore(tmp_path / "store")
+    made.append(SERIES, SERVED)
+    return made
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path / "registry")
+
+
+def revise(store: CandleStore, *moments: str) -> None:
+    times = [pd.Timestamp(moment) for moment in moments]
+    held = store.read(SERIES).loc[times]
+    store.write(SERIES, held.assign(volume=held["volume"] + 1), NOW)
+
+
+def champion(registry: Registry, slot: str, known: int | None = 0, **told: object) -> str:
+    card = {**CARD, "slot": slot, "salt": str(told), **told}
+    files = {"card.json": json.dumps(card).encode()}
+    note = {} if known is None else {"revisions_known": known}
+    place = Slot.parse(slot)
+    version = registry.add(place, files, AT, note).version
+    pointers.move(registry.root, place, version, "observe", reason="x", who="test", at=AT)
+    return version
+
+
+def marked(registry: Registry, store: CandleStore, series: Series = SERIES) -> list[Marked]:
+    return mark_revised(registry, store, series, NOW)
+
+
+def test_a_champion_is_marked_once(store: CandleStore, registry: Registry) -> None:
+    champion(registry, "a/KRW-BTC")
+    assert marked(registry, store) == []
+    revise(store, "2025-01-02T00:00Z", "2025-01-05T00:00Z", "2025-01-05T01:00Z")
+    assert marked(registry, store) == [Marked("a/KRW-BTC", "v0001", 2)]
+    (event,) = registry.events(Slot.parse("a/KRW-BTC"), "v0001")[1:]
+    assert event == {
+        "event": "data_revised",
+        "at": NOW.isoformat(),
+        "candles": 2,
+        "first": "2025-01-02T00:00:00+00:00",
+        "last": "2025-01-05T00:00:00+00:00",
+    }
+    revise(store, "2025-01-03T00:00Z")
+    assert marked(registry, store) == []
+    assert len(registry.events(Slot.parse("a/KRW-BTC"), "v0001")) == 2
+
+
+def test_only_those_that_learnt_from_it_are_marked(store: CandleStore, registry: Registry) -> None:
+    early = {"first": "2025-01-01T00:00:00+00:00", "last": "2025-01-01T23:00:00+00:00"}
+    champion(registry, "early/KRW-BTC", data=early)
+    for name in ("feed", "market", "timeframe"):
+        champion(registry, f"{name}/KRW-BTC", **{name: "other"})
+    champion(registry, "old/KRW-BTC", known=None)
+    revise(store, "2025-01-02T12:00Z")
+    champion(registry, "new/KRW-BTC", known=1)
+    assert marked(registry, store) == [Marked("old/KRW-BTC", "v0001", 1)]
+    assert marked(registry, store, Series("other", "KRW-BTC", "1h")) == []
+    revise(store, "2025-01-02T12:00Z")
+    assert marked(registry, store) == [Marked("new/KRW-BTC", "v0001", 1)]
+
+
+def test_a_former_champion_is_left_alone(store: CandleStore, registry: Registry) -> None:
+    champion(registry, "a/KRW-BTC")
+    revise(store, "2025-01-02T12:00Z")
+    champion(registry, "a/KRW-BTC", known=1, more="x")
+    assert marked(registry, store) == []
+
+
+def test_a_damaged_champion_hides_nobody(
+    store: CandleStore, registry: Registry, home: Path
+) -> None:
+    champion(registry, "a/KRW-BTC")
+    champion(registry, "b/KRW-BTC")
+    card = Slot.parse("a/KRW-BTC").folder(registry.root) / "v0001" / "card.json"
+    card.chmod(0o644)
+    card.write_bytes(b"{}")
+    revise(store, "2025-01-02T12:00Z")
+    assert [one.slot for one in marked(registry, store)] == ["b/KRW-BTC"]
+    assert "champion_unreadable" in (home / "logs/vintage.jsonl").read_text()
