@@ -15,8 +15,9 @@ from pipeline.errors import ConfigError, VintageError, from_system, nearest
 from pipeline.runner import FAILURE, STAGES, read_timing, run_stage
 from registry.errors import RegistryError
 from registry.files import write_atomic
+from registry.tables import pairs
 
-COMPOSE, TRAIN = "compose", "train"
+COMPOSE, TRAIN, VALIDATE = "compose", "train", "validate"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -34,8 +35,8 @@ def main(argv: Sequence[str]) -> int:
         told = {"stage": name, "message": str(error), "exit_code": error.exit_code}
         write_atomic(FAILURE, json.dumps(told).encode())
         raise error from caught
-    if name == TRAIN:
-        print(_training())
+    if name in PRINTED:
+        print(PRINTED[name]())
     return 0
 
 
@@ -64,3 +65,12 @@ def _training() -> str:
     assert timing is not None
     cost = f"{timing.seconds:.1f} s, {timing.cpu_seconds:.1f} CPU s, at most {timing.peak_mb} MiB"
     return "\n\n".join([*tables, f"trained in {cost}"])
+
+
+def _quality() -> str:
+    from pipeline.stages.paths import QUALITY
+
+    return pairs(json.loads(QUALITY.read_text()))
+
+
+PRINTED = {TRAIN: _training, VALIDATE: _quality}
