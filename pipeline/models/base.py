@@ -34,7 +34,7 @@ class FeatureTable:
         return cls(columns=tuple(frame.columns), values=values, index=frame.index)
 
     def check(self, columns: tuple[str, ...]) -> None:
-        """Refuse other columns, another order, NaN and infinity.
+        """Refuse other columns, another order, another shape, NaN and infinity.
 
         Raises
         ------
@@ -44,6 +44,13 @@ class FeatureTable:
         if self.columns != columns:
             found, expected = _first_difference(self.columns, columns)
             raise DataError("features are not the model's columns", found=found, expected=expected)
+        shape = (len(self.index), len(columns))
+        if self.values.shape != shape:
+            raise DataError(
+                "features have another shape than their rows and columns",
+                found=str(self.values.shape),
+                expected=str(shape),
+            )
         bad = np.argwhere(~np.isfinite(self.values))
         if len(bad):
             row, column = bad[0]
@@ -82,6 +89,33 @@ class Samples:
     def values(self) -> Floats:
         """The samples' own rows, shape (samples, columns)."""
         return self.table.values[self.rows]
+
+    def check(self, least: int) -> None:
+        """Refuse fewer rows than `least`, and a table with values that are not finite.
+
+        Raises
+        ------
+        DataError
+            Naming what was found, or the column and the row.
+        """
+        self.require(least)
+        self.table.check(self.table.columns)
+
+    def require(self, least: int) -> None:
+        """Refuse fewer rows than `least`.
+
+        Raises
+        ------
+        DataError
+            Naming how many there are.
+        """
+        if len(self.rows) < least:
+            raise DataError(
+                "too few rows to learn from",
+                found=f"{len(self.rows)} rows",
+                expected=f"at least {least}",
+                fix="give more history (recipe.history_days)",
+            )
 
     def take(self, positions: Rows) -> Samples:
         """A part of the samples."""

@@ -38,10 +38,16 @@ class LightGBM(Record):
         return 1
 
     def fit(self, samples: Samples, rng: np.random.Generator) -> FittedLightGBM:
-        """Boost `n_estimators` rounds; row weights are scaled to mean 1."""
+        """Boost `n_estimators` rounds; row weights are scaled to mean 1.
+
+        Raises
+        ------
+        DataError
+            When a value is not finite, or rows are too few.
+        """
         import lightgbm
 
-        samples.table.check(samples.table.columns)
+        samples.check(least=2)
         columns = samples.table.columns
         data = lightgbm.Dataset(
             samples.values,
@@ -85,6 +91,8 @@ class FittedLightGBM:
     def predict_proba(self, table: FeatureTable, rows: Rows) -> Floats:
         """Class probabilities; a binary head gives both columns."""
         table.check(self.columns)
+        if len(rows) == 0:
+            return np.empty((0, max(self.booster.num_model_per_iteration(), 2)))
         raw = np.asarray(self.booster.predict(table.values[rows], num_threads=1))
         return np.column_stack([1 - raw, raw]) if raw.ndim == 1 else raw
 

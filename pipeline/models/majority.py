@@ -22,7 +22,14 @@ class Majority(Record):
         return 1
 
     def fit(self, samples: Samples, rng: np.random.Generator) -> FittedMajority:  # noqa: ARG002
-        """Count the classes."""
+        """Count the classes.
+
+        Raises
+        ------
+        DataError
+            When there is no row.
+        """
+        samples.require(least=1)
         counts = np.bincount(samples.label, minlength=len(samples.classes))
         return FittedMajority(samples.table.columns, tuple(counts / counts.sum()))
 

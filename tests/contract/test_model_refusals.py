@@ -80,7 +80,7 @@ def test_turned_columns_are_named(name: str, order: tuple[int, ...]) -> None:
         fitted.predict_proba(turned.table, given.rows)
 
 
-@pytest.mark.parametrize("name", sorted({*MODELS} - {"lightgbm"}))
+@every_model
 def test_no_row_to_predict_is_an_answer_without_rows(name: str) -> None:
     given = column_samples()
     fitted = fitted_on(name, given)
@@ -104,6 +104,27 @@ def test_a_window_with_a_hole_is_refused(name: str) -> None:
         with pytest.raises(DataError, match=expected):
             fitted_on(name, dataclasses.replace(given.take(np.arange(390)), table=table))
     assert len(fitted.predict_proba(table, np.array([299, 300 + lookback - 1]))) == 2
+
+
+@every_model
+@pytest.mark.parametrize("shape", ["narrow", "flat", "short"])
+def test_values_of_another_shape_are_refused(name: str, shape: str) -> None:
+    given = column_samples()
+    fitted, values = fitted_on(name, given), given.table.values
+    others = {"narrow": values[:, :3], "flat": values[:, 0], "short": values[:100]}
+    broken = changed(given, values=np.ascontiguousarray(others[shape]))
+    expected = r"another shape .*Found: \(\d+,.*expected: \(400, 4\)"
+    with pytest.raises(DataError, match=expected):
+        fitted.predict_proba(broken.table, np.array([50]))
+    if name not in BASELINES:
+        with pytest.raises(DataError, match=expected):
+            fitted_on(name, broken)
+
+
+@every_model
+def test_nothing_is_learnt_from_no_row(name: str) -> None:
+    with pytest.raises(DataError, match=r"(too few rows|no row).*Found: 0"):
+        fitted_on(name, column_samples().take(NONE))
 
 
 @every_window
