@@ -23,11 +23,11 @@ Verdict = Literal["stop", "drop", "quarantine", "count"]
 RowCheck = Callable[[Cut], Finding]
 SeriesCheck = Callable[[Cut, "Validation"], Finding]
 TIMES: tuple[RowCheck, ...] = (
+    rows.future,
+    rows.forming_last,
     rows.order,
     rows.duplicates,
     rows.off_grid,
-    rows.future,
-    rows.forming_last,
 )
 CELLS: tuple[RowCheck, ...] = (
     rows.non_finite,
@@ -38,17 +38,17 @@ CELLS: tuple[RowCheck, ...] = (
     rows.taker_above_volume,
 )
 SERIES: tuple[SeriesCheck, ...] = (
-    series.min_rows,
-    series.short_history,
-    series.stale_end,
-    series.max_hole,
+    series.shifted_hours,
+    series.disagrees,
     series.frozen,
     series.constant_price,
     series.zero_volume,
     series.unit_breaks,
     series.revised,
-    series.shifted_hours,
-    series.disagrees,
+    series.min_rows,
+    series.short_history,
+    series.stale_end,
+    series.max_hole,
 )
 NAMES = tuple(check.__name__ for check in (*TIMES, *CELLS, *SERIES))
 DEFAULTS: dict[str, Verdict] = {
@@ -61,7 +61,8 @@ BREACHES = {
     "short_history": "the cut starts later than asked",
     "stale_end": "as_of lies beyond the data",
     "max_hole": "candles are missing",
-    "shifted_hours": "the moments are whole hours beside those of the second source",
+    "shifted_hours": "the moments are not those of the second source",
+    "unit_breaks": "a column changes its unit",
 }
 FIXES = {
     "min_rows": "ask for more history, sync, or lower validation.min_rows",
@@ -201,6 +202,7 @@ class Validation(Record):
                 if broken[-1].verdict == "quarantine":
                     set_aside.append(cut.candles[finding.rows].assign(check=name))
                 cut = replace(cut, candles=cut.candles[~finding.rows])
+                _require_some(cut, name)
         quarantined = pd.concat(set_aside) if set_aside else candles.iloc[:0].assign(check="")
         return Checked(cut.candles, quarantined, _quality(cut, self, tuple(broken)))
 
@@ -218,6 +220,15 @@ class Validation(Record):
         if verdict == "stop":
             raise _breach(cut, name, finding)
         return Check(name, verdict, finding.count, cut.times[finding.first].isoformat())
+
+
+def _require_some(cut: Cut, name: str) -> None:
+    if cut.candles.empty:
+        raise DataError(
+            f"{name}: every candle breaks it, none is left",
+            where=cut.where,
+            fix=FIXES.get(name, FIX),
+        )
 
 
 def check_times(times: pd.Index, timeframe: str, end: pd.Timestamp, where: str) -> None:
@@ -243,7 +254,7 @@ def _breach(cut: Cut, name: str, finding: Finding, where: str = "") -> DataError
     place, column = where or cut.where, finding.column()
     moment = cut.times[finding.first].isoformat() if len(cut.times) else "nothing"
     found = finding.found or moment
-    if name in BREACHES:
+    if name in BREACHES and column is None:
         place = f"{place}, as_of {cut.as_of.isoformat()}"
     elif column is None:
         place = f"{place}, row {finding.first + 1}"

@@ -246,3 +246,37 @@ def test_missing_candles_are_counted_by_kind() -> None:
     kinds = ("no_trade", "outage", "unknown")
     assert [found[f"missing_{kind}"] for kind in kinds] == [2, 3, 1]
     assert (found["missing"], found["revised"], found["broken"]) == (6, 1, "revised 1 count")
+
+
+def test_a_stamp_of_the_future_takes_no_other_candle_with_it() -> None:
+    with pytest.raises(DataError, match=r"^future: .*2026-01-01"):
+        Validation(verdicts={"order": "drop"}).check(stamped(11, "2026-01-01T00:00Z"), "1h", AS_OF)
+    left = Validation(verdicts={"order": "drop", "future": "drop"}).check(
+        stamped(11, "2026-01-01T00:00Z"), "1h", AS_OF
+    )
+    assert (left.candles, left.missing) == (479, 1)
+
+
+@pytest.mark.parametrize(("row", "rule"), [(100, "max_hole"), (430, "stale_end")])
+def test_what_the_frozen_rows_leave_is_checked(row: int, rule: str) -> None:
+    with pytest.raises(DataError, match=f"^{rule}: "):
+        Validation(verdicts={"frozen": "drop"}).check(repeated(row, 50), "1h", AS_OF)
+
+
+def test_a_cut_of_which_nothing_is_left() -> None:
+    nothing = candles().assign(close=np.nan)
+    with pytest.raises(DataError, match="non_finite: every candle breaks it"):
+        Validation(
+            verdicts={"non_finite": "drop", "min_rows": "count", "stale_end": "count"}
+        ).check(nothing, "1h", AS_OF)
+
+
+def test_a_second_source_must_have_the_moments() -> None:
+    elsewhere = candles().shift(-1000, freq="h")
+    with pytest.raises(DataError, match=r"shifted_hours.*0 common candles.*at least 48"):
+        Validation().check(candles(), "1h", AS_OF, Asked("A-B", AS_OF, reference=elsewhere))
+
+
+def test_another_unit_cannot_be_dropped_row_by_row() -> None:
+    with pytest.raises(ConfigError, match="unit_breaks looks at the whole cut"):
+        Validation(verdicts={"unit_breaks": "quarantine"})

@@ -101,9 +101,11 @@ def shifted_hours(cut: Cut, limits: Validation) -> Finding:
     reference = cut.asked.reference if cut.asked else None
     if reference is not None and len(rows):
         late = hours_late(cut.candles["close"], reference["close"], limits.least_common)
-        rows[0] = late is not None and late != 0
-        found = f"moments {late:+d} hours late" if rows[0] else ""
-    return Finding(rows, "the moments of the second source", found=found)
+        common = int(cut.times.isin(reference.index).sum())
+        rows[0] = bool(late) or common < limits.least_common
+        found = f"moments {late:+d} hours late" if late else f"{common} common candles"
+    expected = f"the moments of the second source, at least {limits.least_common} of them"
+    return Finding(rows, expected, found=found)
 
 
 def disagrees(cut: Cut, limits: Validation) -> Finding:
