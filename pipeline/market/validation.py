@@ -23,11 +23,11 @@ Verdict = Literal["stop", "drop", "quarantine", "count"]
 RowCheck = Callable[[Cut], Finding]
 SeriesCheck = Callable[[Cut, "Validation"], Finding]
 TIMES: tuple[RowCheck, ...] = (
+    rows.off_grid,
     rows.future,
     rows.forming_last,
     rows.order,
     rows.duplicates,
-    rows.off_grid,
 )
 CELLS: tuple[RowCheck, ...] = (
     rows.non_finite,
