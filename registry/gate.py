@@ -59,8 +59,9 @@ class Evidence(BaseModel):
     """What is known of a candidate; figures are out-of-fold.
 
     `brier_skill` is 1 - Brier(model) / Brier(training shares): above 0 is better than its
-    baseline; `brier_skill_low` is the lower end of its one-sided 95 % interval. `finite` says
-    whether all of its figures are.
+    baseline; `brier_skill_low` is the lower end of its one-sided 95 % interval. The same of
+    sell against buy among the rows that moved is `direction_skill`, for heads that tell them
+    apart. `finite` says whether all of its figures are.
     """
 
     model_config = _STRICT
@@ -69,6 +70,8 @@ class Evidence(BaseModel):
     effective_rows: float
     brier_skill: float
     brier_skill_low: float
+    direction_skill: float | None = None
+    direction_skill_low: float | None = None
     balanced_accuracy: float
     classes: Annotated[int, Field(ge=2)]
     champion: ChampionEvidence | None = None
@@ -100,10 +103,10 @@ def judge(evidence: Evidence, config: GateConfig) -> Verdict:
     """Decide what becomes of a candidate.
 
     Figures that are not finite, a candidate that knows less of the past than the champion, or
-    one that is clearly worse: refuse. Too few independent rows (undecidable), or no skill over
-    the baseline: observe (signals, no decisions). Otherwise promote. A champion that trades
-    gives way only to a candidate that would be promoted and is shown to be not worse; one that
-    is observed gives way to any candidate that is not shown to be worse.
+    one that is clearly worse: refuse. Too few independent rows (undecidable), no skill over
+    the baseline, or none in direction: observe (signals, no decisions). Otherwise promote. A
+    champion that trades gives way only to a candidate that would be promoted and is shown to be
+    not worse; one that is observed gives way to any candidate that is not shown to be worse.
 
     Examples
     --------
@@ -113,7 +116,7 @@ def judge(evidence: Evidence, config: GateConfig) -> Verdict:
     'observe'
     """
     stops = [_finite(evidence)]
-    doubts = [_effective_rows(evidence, config), _brier_skill(evidence)]
+    doubts = [_effective_rows(evidence, config), _brier_skill(evidence), *_direction(evidence)]
     champion = evidence.champion
     if champion is not None:
         compared = _comparison(champion, config)
@@ -138,6 +141,8 @@ def _finite(evidence: Evidence) -> Condition:
         evidence.brier_skill,
         evidence.brier_skill_low,
         evidence.balanced_accuracy,
+        evidence.direction_skill or 0.0,
+        evidence.direction_skill_low or 0.0,
     ]
     if evidence.champion and evidence.champion.comparable:
         figures.append(evidence.champion.log_loss_difference or 0.0)
@@ -177,6 +182,24 @@ def _brier_skill(evidence: Evidence) -> Condition:
         reason=f"{told} the usual frequencies of its classes (Brier skill {skill:+z.1%}, "
         f"at least {low:+z.1%} with 95 % confidence)",
     )
+
+
+def _direction(evidence: Evidence) -> list[Condition]:
+    skill, low = evidence.direction_skill, evidence.direction_skill_low
+    if skill is None or low is None:
+        return []
+    passed = low > 0
+    shown = "tells" if passed else "is not shown to tell"
+    return [
+        Condition(
+            name="direction_skill",
+            passed=passed,
+            value=_number(low),
+            limit=0.0,
+            reason=f"it {shown} up from down among the moves (Brier skill {skill:+z.1%}, "
+            f"at least {low:+z.1%} with 95 % confidence)",
+        )
+    ]
 
 
 def _not_older(champion: ChampionEvidence) -> Condition:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from pipeline.build import build
 from pipeline.config import Node, read_yaml
-from pipeline.evaluation.metrics import Scores, score_head
+from pipeline.evaluation.evidence import evidence_of
+from pipeline.evaluation.metrics import MOVES, Scores, direction_rows, score_head
 from pipeline.frames import key_by_market
 from pipeline.labels.three_class import ThreeClass
 from pipeline.market.exchanges.base import Instrument
@@ -17,7 +18,7 @@ from pipeline.market.exchanges.simulated import Simulated
 from pipeline.models.base import Model, Samples
 from pipeline.models.windows import with_whole_windows
 from pipeline.training import checked_folds, labelled_samples, predict_folds
-from registry.gate import Evidence, GateConfig, Verdict, judge
+from registry.gate import GateConfig, Verdict, judge
 from tests.conftest import CHECKOUT
 
 CONF = CHECKOUT / "conf"
@@ -72,21 +73,13 @@ def scored(joined: pd.DataFrame) -> Scores:
 
 def direction(joined: pd.DataFrame) -> Scores:
     """Scores of sell against buy among the moves alone: what volatility cannot tell."""
-    moves = joined[joined["label"] != CLASSES.index("hold")]
-    columns = {}
-    for kind in ("p", "base"):
-        pair = moves[[f"{kind}_sell", f"{kind}_buy"]]
-        columns |= dict(pair.div(pair.sum(axis=1), axis=0).items())
-    label = (moves["label"] == CLASSES.index("buy")).astype("int8")
-    pairs = pd.DataFrame(columns).assign(label=label, ends_at=moves["ends_at"])
-    return score_head(pairs, ("sell", "buy"), TIMEFRAME)
+    return score_head(direction_rows(joined, CLASSES), MOVES, TIMEFRAME)
 
 
 def judged(scores: Scores) -> Verdict:
     """The default gate's verdict where there is no champion yet."""
     limits = read_yaml(CONF / "gate" / "default.yaml")
-    names = ("effective_rows", "brier_skill", "brier_skill_low", "balanced_accuracy")
-    evidence = Evidence(finite=True, classes=len(CLASSES), **{name: scores[name] for name in names})
+    evidence = evidence_of({"direction": scores}, scores, [len(CLASSES)])
     return judge(evidence, GateConfig(**limits))
 
 

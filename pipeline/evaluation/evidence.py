@@ -38,11 +38,15 @@ def evidence_of(
     0.1
     """
     weakest = min(scores.values(), key=lambda head: head["brier_skill_low"])
+    directed = [head for head in scores.values() if "direction_skill_low" in head]
+    astray = min(directed, key=lambda head: head["direction_skill_low"], default={})
     return Evidence(
         finite=all(math.isfinite(value) for head in scores.values() for value in head.values()),
         effective_rows=min(head["effective_rows"] for head in scores.values()),
         brier_skill=weakest["brier_skill"],
         brier_skill_low=weakest["brier_skill_low"],
+        direction_skill=astray.get("direction_skill"),
+        direction_skill_low=astray.get("direction_skill_low"),
         classes=max(classes),
         balanced_accuracy=flat["balanced_accuracy"],
         champion=champion,

@@ -23,6 +23,7 @@ import pandas as pd
 
 from pipeline.evaluation.effective import effective_rows, skill, skill_interval
 
+MOVES = ("sell", "buy")
 SAME = 1e-9  # difference of probabilities that says nothing
 Floats = npt.NDArray[np.float64]
 Scores = dict[str, float]
@@ -53,8 +54,51 @@ def score_head(joined: pd.DataFrame, classes: tuple[str, ...], timeframe: str) -
     -------
     dict
         The flat names above, and ``brier_skill_low``, the lower end of its one-sided 95 %
-        interval; not rounded.
+        interval; for a head that tells sell from buy and from something between, also
+        ``direction_skill`` and ``direction_skill_low``, see `direction_rows`; not rounded.
     """
+    if not {*MOVES} < {*classes}:
+        return _scores(joined, classes, timeframe)
+    moves = direction_rows(joined, classes)
+    skills = {"brier_skill": 0.0, "brier_skill_low": 0.0}
+    if len(moves):
+        skills = _scores(moves, MOVES, timeframe)
+    direction = {
+        "direction_skill": skills["brier_skill"],
+        "direction_skill_low": skills["brier_skill_low"],
+    }
+    return _scores(joined, classes, timeframe) | direction
+
+
+def direction_rows(joined: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+    """The rows that moved, as a head of the classes sell and buy alone.
+
+    How often a price holds follows from its volatility, which can be predicted without knowing
+    where the price goes; what is left here cannot be earned that way.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame(
+    ...     {"label": [0, 1, 2], "ends_at": [0, 0, 0], "p_sell": [0.3, 0.1, 0.1], "p_hold": 0.4,
+    ...      "p_buy": [0.3, 0.5, 0.5], "base_sell": 0.2, "base_hold": 0.4, "base_buy": 0.2})
+    >>> direction_rows(rows, ("sell", "hold", "buy"))[["label", "p_buy", "base_buy"]].round(3)
+       label  p_buy  base_buy
+    0      0  0.500       0.5
+    2      1  0.833       0.5
+    """
+    places = [classes.index(name) for name in MOVES]
+    moves = joined[joined["label"].isin(places)]
+    columns: dict[str, Floats] = {}
+    for kind in ("p", "base"):
+        pair = moves[[f"{kind}_{name}" for name in MOVES]].to_numpy("float64")
+        total = pair.sum(axis=1, keepdims=True)
+        shares = np.divide(pair, total, out=np.full(pair.shape, 0.5), where=total > 0)
+        columns |= {f"{kind}_{name}": shares[:, k] for k, name in enumerate(MOVES)}
+    label = (moves["label"] == places[1]).astype("int8")
+    return pd.DataFrame(columns, moves.index).assign(label=label, ends_at=moves["ends_at"])
+
+
+def _scores(joined: pd.DataFrame, classes: tuple[str, ...], timeframe: str) -> Scores:
     happened = joined["label"].to_numpy("int64")
     probability = joined[[f"p_{name}" for name in classes]].to_numpy("float64")
     base = joined[[f"base_{name}" for name in classes]].to_numpy("float64")

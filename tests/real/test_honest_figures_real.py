@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.evaluation.evidence import evidence_of
 from pipeline.frames import read_frame
 from pipeline.live.predictor import Predictor, Serving
 from pipeline.market.candles import moment
 from pipeline.models.base import FeatureTable
 from pipeline.stages import paths
-from registry.gate import Evidence, GateConfig, judge
+from registry.gate import GateConfig, judge
 from registry.manifest import VerifiedBundle
 from registry.slots import Slot
 from tests.conftest import AS_OF, CHECKOUT, child_env
@@ -48,15 +49,7 @@ def head_scores() -> dict[str, float]:
 
 def verdict(scores: dict[str, float]) -> str:
     """What the gate makes of these figures, with nothing to compare them with."""
-    evidence = Evidence(
-        finite=True,
-        effective_rows=scores["effective_rows"],
-        brier_skill=scores["brier_skill"],
-        brier_skill_low=scores["brier_skill_low"],
-        balanced_accuracy=scores["balanced_accuracy"],
-        classes=3,
-    )
-    return judge(evidence, GateConfig()).outcome
+    return judge(evidence_of({"direction": scores}, scores, [3]), GateConfig()).outcome
 
 
 def test_trees_claim_no_skill_on_two_months(home: Path, real_data: Path) -> None:

@@ -188,8 +188,31 @@ def test_figures_are_the_mean_over_heads() -> None:
     assert list(found) == list(FLAT)
 
 
+def test_who_knows_only_whether_it_moves_has_no_direction() -> None:
+    happened = np.array([0, 1, 2] * 100)
+    timing = np.where((happened == 1)[:, None], [0.05, 0.9, 0.05], [0.45, 0.1, 0.45])
+    base = np.full((300, 3), 1 / 3)
+    found = score(timing, happened, base)
+    assert found["brier_skill_low"] > 0
+    assert found["direction_skill"] == found["direction_skill_low"] == pytest.approx(0)
+    knowing = np.eye(3)[happened] * 0.4 + 0.2
+    assert score(knowing, happened, base)["direction_skill"] == pytest.approx(0.75)
+
+
+def test_without_a_move_no_direction_is_shown() -> None:
+    happened = np.ones(300, "int64")
+    sure = np.tile([0.1, 0.8, 0.1], (300, 1))
+    found = score(sure, happened, np.full((300, 3), 1 / 3))
+    assert found["direction_skill"] == found["direction_skill_low"] == 0
+
+
 def test_every_flat_figure_is_scored() -> None:
-    assert set(score(*drawn())) == {*FLAT, "brier_skill_low"}
+    assert set(score(*drawn())) == {
+        *FLAT,
+        "brier_skill_low",
+        "direction_skill",
+        "direction_skill_low",
+    }
 
 
 @pytest.mark.parametrize("horizon", [1, 6, 24])

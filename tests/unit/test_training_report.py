@@ -60,6 +60,7 @@ TINY = {
     },
 }
 SKILLED = {"brier_skill": 0.2, "brier_skill_low": 0.1, "effective_rows": 80.0, "log_loss": 1.0}
+SKILLED |= {"direction_skill": 0.1, "direction_skill_low": 0.05}
 GATE = GateConfig(min_effective_rows=30)
 
 
@@ -225,6 +226,7 @@ def judged(**figures: float) -> dict[str, Any]:
     [
         ({}, "promote", "promote"),
         ({"brier_skill_low": -0.1}, "observe", "observe"),
+        ({"direction_skill_low": 0.0}, "observe", "observe"),
         ({"effective_rows": 12.0}, "undecidable", "observe"),
         ({"log_loss": float("nan")}, "refuse", "refuse"),
         ({"log_loss": float("inf"), "effective_rows": 12.0}, "refuse", "refuse"),
@@ -241,6 +243,7 @@ def test_a_verdict_without_a_champion(
         "finite",
         "effective_rows",
         "brier_skill",
+        "direction_skill",
     }
 
 

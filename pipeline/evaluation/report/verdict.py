@@ -13,8 +13,8 @@ SEPARATOR = " · "
 PLAIN = {
     "promote": "It predicts better than knowing only how often each outcome happens, by more than "
     "luck explains. It may be put into service.",
-    "observe": "It is not shown to predict better than knowing only how often each outcome "
-    "happens. It may be watched; it must not decide.",
+    "observe": "It is not shown to know which way the price goes, or no better than by how often "
+    "each outcome happens. It may be watched; it must not decide.",
     "undecidable": "There are too few independent rows to tell skill from luck. It may be "
     "watched; it must not decide.",
     "refuse": "It must not be put into service.",
