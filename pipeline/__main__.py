@@ -90,7 +90,7 @@ def _told(error: BaseException) -> tuple[str, int]:
         case OSError():
             return str(from_system(error)), RetryLater.exit_code
         case KeyboardInterrupt():
-            return "interrupted; what was in service stays.", INTERRUPTED
+            return str(error) or "interrupted; what was in service stays.", INTERRUPTED
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     fault = f"a fault in the code{place}: {type(error).__name__}: {error}"

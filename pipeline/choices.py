@@ -48,7 +48,11 @@ def read_choices(path: Path) -> Choices:
     ConfigError
         When a key is unknown or missing, or a value is not text.
     """
-    return Choices.parse(read_yaml(path), str(path))
+    try:
+        return Choices.parse(read_yaml(path), str(path))
+    except ConfigError as error:
+        fix = f"{error.fix}; git checkout {FILE} brings the committed choice back"
+        raise ConfigError(error.what, where=error.where, found=error.found, fix=fix) from None
 
 
 def write_choices(path: Path, choices: Choices) -> None:

@@ -10,11 +10,12 @@ from pipeline.build import TARGET, build
 from pipeline.config import Node, Record
 from pipeline.errors import ConfigError
 from pipeline.features.feature_set import FeatureSet
+from pipeline.labels.base import Label
 
 PROMISES = {
     "exchange": ("feed", "reachable", "fetch", "newest"),
     "features": ("memory", "compute", "newest", "to_list"),
-    "label": ("classes", "compute"),
+    "label": ("classes", "meanings", "compute"),
     "model": ("lookback", "fit", "load"),
     "split": ("folds",),
     "validation": ("check",),
@@ -63,6 +64,26 @@ def head_node(head: Mapping[str, Node], parts: Mapping[str, Any]) -> Node:
         "label": {TARGET: head["label"][TARGET], **parts["label"].model_dump(mode="json")},
         "model": {TARGET: head["model"][TARGET], **parts["model"].model_dump(mode="json")},
     }
+
+
+def meanings_of(label: Label, timeframe: str, where: str) -> tuple[str, ...]:
+    """What each class of a label says of a candle, for people, in the order of its classes.
+
+    Raises
+    ------
+    ConfigError
+        When the label does not say as much of every class.
+    """
+    meanings = label.meanings(timeframe)
+    if len(meanings) != len(label.classes):
+        raise ConfigError(
+            "the label does not say what each of its classes means",
+            where=where,
+            found=f"{len(meanings)} meanings",
+            expected=f"one for each of {', '.join(label.classes)}",
+            fix="let its meanings() say as much",
+        )
+    return meanings
 
 
 def feature_sets(heads: Mapping[str, Node]) -> dict[str, Node]:

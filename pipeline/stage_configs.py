@@ -19,6 +19,7 @@ from pipeline.parts import (
     checked_lookback,
     feature_sets,
     head_node,
+    meanings_of,
     written_back,
 )
 from pipeline.runner import LOCAL, TOLD
@@ -206,7 +207,12 @@ def _evaluate(
         "as_of": as_of,
     }
     classes = {name: list(parts["label"].classes) for name, parts in built.items()}
-    return evaluate.Config.parse({**run, "gate": _gate(composed), "heads": classes}, "evaluate")
+    meanings = {
+        name: meanings_of(parts["label"], composed.recipe.timeframe, f"label of head {name}")
+        for name, parts in built.items()
+    }
+    told = {**run, "gate": _gate(composed), "heads": classes, "meanings": meanings}
+    return evaluate.Config.parse(told, "evaluate")
 
 
 def _built(stage: str, config: Node) -> Node | list[Any]:

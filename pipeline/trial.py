@@ -14,7 +14,7 @@ from registry.trials import Trial, record_trial
 
 LOCAL_KEY = "trial"
 REGISTRY = Path("models/registry")
-NOT_TRIED = ("as_of", "gate")  # the moment of the data, and what only judges a result
+NOT_TRIED = ("as_of", "gate", "meanings")  # the data's moment, what judges a result, and words
 
 
 class TrialFacts(Record):

@@ -15,6 +15,7 @@ from typing import Any
 
 from registry import pointers
 from registry.errors import RegistryError
+from registry.events import event_line
 from registry.files import refused
 from registry.history import MODES, Pointer
 from registry.manifest import CARD
@@ -111,7 +112,7 @@ def _show(registry: Registry, told: Told) -> int:
     print(pairs({**facts, **card_facts(card)}))
     for title, rows in (("heads", head_rows(card)), ("metrics", metric_rows(card))):
         print(f"\n{title}\n{table(rows)}" if rows else f"\nThe card tells no {title}.")
-    print(f"\nfiles\n{table(files)}\n\nevents\n{table([_event_row(event) for event in events])}")
+    print(f"\nfiles\n{table(files)}\n\nevents", *map(event_line, events), sep="\n")
     return 0
 
 
@@ -120,12 +121,6 @@ def _default_version(registry: Registry, slot: Slot) -> str:
         return CHAMPION
     versions = registry.versions(slot)
     return versions[-1].version if versions else CHAMPION
-
-
-def _event_row(event: dict[str, Any]) -> dict[str, Any]:
-    facts = {name: value for name, value in event.items() if name not in {"at", "event", "digest"}}
-    told = ", ".join(f"{name}: {value}" for name, value in facts.items() if value not in ({}, None))
-    return {"at": event.get("at"), "event": event.get("event"), "facts": told}
 
 
 def _history(registry: Registry, told: Told) -> int:

@@ -74,6 +74,10 @@ class Told:
         ]
     )
 
+    @property
+    def meanings(self) -> tuple[str, ...]:
+        return tuple(f"a day later {name} was right" for name in self.classes)
+
     def scored(self) -> dict[str, Any]:
         probability = self.joined[[f"p_{name}" for name in self.classes]].to_numpy()
         counts = confusion(probability, self.joined["label"].to_numpy())
@@ -119,6 +123,7 @@ def facts_of(heads: dict[str, Told] | None = None, **changed: Any) -> ReportFact
         sentence="Observe, signals but no decisions: it is not shown to be better.",
         flat=flat,
         heads=scored,
+        meanings={name: head.meanings for name, head in heads.items()},
         training={
             "libraries": {"numpy": "2.4.6"},
             "heads": {name: head.trained() for name, head in heads.items()},

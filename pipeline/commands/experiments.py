@@ -13,7 +13,7 @@ from pipeline.compose import read_recipe, tuned
 from pipeline.config import home
 from pipeline.errors import ConfigError, nearest
 from pipeline.evaluation.metrics import FLAT
-from pipeline.operations.experiment_list import Experiment, experiments
+from pipeline.operations.experiment_list import Experiment, experiments, tried
 from pipeline.settings import words_of
 
 CHOSEN = ("recipe", "exchange", "market", "model", "tune", "as_of")
@@ -33,14 +33,23 @@ def main(argv: Sequence[str]) -> int:
     made.add_argument("--json", action="store_true", help="print JSON")
     asked = parse(made, argv)
     with progress("experiments"):
-        rows = [_row(experiment) for experiment in experiments(home())]
+        found = experiments(home())
+        rows = [_row(experiment) for experiment in found]
+        trials = {} if asked.json or asked.md else tried(found, home())
     if asked.sort:
         rows = _sorted(rows, asked.sort)
     if asked.json:
         print(json.dumps(rows))
         return 0
-    print(_markdown(rows) if asked.md else _narrow(rows))
+    print(_markdown(rows) if asked.md else "\n".join([*_tried(trials), _narrow(rows)]))
     return 0
+
+
+def _tried(trials: dict[str, int]) -> list[str]:
+    """How many the best was chosen among, for each slot that a row is of."""
+    counts = ", ".join(f"{count} for {slot}" for slot, count in trials.items() if count)
+    why = "; the best of many is high by luck, too"
+    return [told("tried", f"configurations in the trial ledger: {counts}{why}")] if counts else []
 
 
 def _row(experiment: Experiment) -> Row:

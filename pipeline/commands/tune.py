@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipeline.commands.console import progress, table, told
 from pipeline.config import home
 from pipeline.errors import ConfigError
 from pipeline.experiments.study import COMPLETE, FAILED, PRUNED, Tried
-from pipeline.experiments.tune import Tuned
+from pipeline.experiments.tune import DIGITS, Tuned
 from pipeline.operations.adoption import replaces, standing_slot
 from pipeline.operations.retrain import Places
 from pipeline.operations.tuning import Asked, Outcome, adopt_best, tune_slot
@@ -43,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
         found = str(asked.trials)
         raise ConfigError("--trials is out of range", found=found, expected=f"1 to {MOST_TRIALS}")
     now = pd.Timestamp.now(tz="UTC")
-    with progress("tune") as show:
+    with progress("tune") as show, _resumable(argv):
         places = Places(home(), checkout())
         wanted = Asked(tuple(asked.words), asked.trials, asked.search)
         outcome = tune_slot(wanted, places, now, show)
@@ -57,6 +58,18 @@ def main(argv: Sequence[str]) -> int:
     else:
         print(_story(outcome, _adoption(outcome, asked.adopt, adopted, older), commands))
     return 0
+
+
+@contextlib.contextmanager
+def _resumable(argv: Sequence[str]) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "interrupted; every trial that had ended is kept, and stands in the slot's trial "
+            f"ledger. To do: go on with {shlex.join(['vintage', 'tune', *argv])}; only the trial "
+            "that was running begins anew."
+        ) from None
 
 
 def _facts(outcome: Outcome, adopted: Path | None, commands: list[str]) -> dict[str, Any]:
@@ -78,6 +91,7 @@ def _facts(outcome: Outcome, adopted: Path | None, commands: list[str]) -> dict[
         "configurations": len({trial.digest for trial in tuned.trials if trial.digest}),
         "new_to_ledger": tuned.counted,
         "ledger": tuned.ledger,
+        "beats_class_shares": tuned.learned,
         "base": dataclasses.asdict(tuned.base),
         "best": dataclasses.asdict(tuned.ranked[0]),
         "trials": [dataclasses.asdict(trial) for trial in tuned.trials],
@@ -114,7 +128,7 @@ def _adoption(outcome: Outcome, wanted: bool, adopted: Path | None, older: str |
     if not wanted:
         return []
     if adopted is None:
-        return [told("adopted", "nothing: no trial beats the configuration as it is")]
+        return [told("adopted", f"nothing: no trial beats {_unbeaten(outcome.tuned)}")]
     replaced = replaces(older, outcome.target.slot)
     place = f"conf/tune/{adopted.name}{', ' if replaced else ''}{replaced}"
     return [told("adopted", f"{place}; git add it")]
@@ -122,14 +136,20 @@ def _adoption(outcome: Outcome, wanted: bool, adopted: Path | None, older: str |
 
 def _headline(tuned: Tuned) -> str:
     best, base = tuned.ranked[0], tuned.base
-    if best == base:
-        return "nothing tried beats the configuration as it is"
+    if not tuned.gained:
+        return f"nothing tried beats {_unbeaten(tuned)}"
     own = (
         "where the configuration as it is failed"
         if base.log_loss is None
-        else (f"beside {base.log_loss:.5f} as it is")
+        else f"beside {_loss(base.log_loss)} as it is"
     )
-    return f"log loss {best.log_loss:.5f}, {own}"
+    return f"log loss {_loss(best.log_loss)}, {own}"
+
+
+def _unbeaten(tuned: Tuned) -> str:
+    if tuned.learned:
+        return "the configuration as it is"
+    return "the baseline, which knows only the class shares"
 
 
 def _table(tuned: Tuned) -> str:
@@ -143,9 +163,13 @@ def _table(tuned: Tuned) -> str:
 
 
 def _row(rank: str, trial: Tried, keys: list[str]) -> list[Any]:
-    loss = "failed" if trial.log_loss is None else f"{trial.log_loss:.5f}"
+    loss = _loss(trial.log_loss)
     name = f"{trial.number}" if trial.number else "0 (as it is)"
     return [rank, name, loss, *(trial.settings.get(key, "by head") for key in keys)]
+
+
+def _loss(log_loss: float | None) -> str:
+    return "failed" if log_loss is None else f"{log_loss:.{DIGITS}f}"
 
 
 def _counts(tuned: Tuned) -> str:
@@ -167,9 +191,15 @@ def _rows(tuned: Tuned) -> str:
 
 
 def _baseline(tuned: Tuned) -> str:
-    shares, best = tuned.scored.class_shares, tuned.ranked[0].log_loss or 0.0
-    text = f"{shares:.5f} for always giving the class shares of the training rows"
-    return text if best < shares else f"{text}: no trial does better than knowing nothing else"
+    shares = _loss(tuned.scored.class_shares)
+    text = f"{shares} for always giving the class shares of the training rows"
+    if tuned.learned:
+        return text
+    best = _loss(tuned.ranked[0].log_loss)
+    return (
+        f"{text}; the best trial has {best}. No settings learned anything, so none are worth "
+        "keeping: more history or other features may help, more trials hardly."
+    )
 
 
 def _caution(tuned: Tuned) -> str:
@@ -187,7 +217,7 @@ def _tune_name(outcome: Outcome) -> str:
 
 
 def _next(outcome: Outcome, asked: argparse.Namespace, adopted: Path | None) -> list[str]:
-    if outcome.tuned.ranked[0] == outcome.tuned.base:
+    if not outcome.tuned.gained:
         return []
     run = outcome.target.plan.run
     moment = f"as_of={run.as_of.replace('+00:00', 'Z')}"

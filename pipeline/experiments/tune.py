@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import optuna
 
 SOURCE = "tune"
+DIGITS = 5  # decimals of a log loss that are shown; smaller differences are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,17 @@ class Tuned:
         """Trials scored on every fold, the best first."""
         whole = [trial for trial in self.trials if trial.state == COMPLETE]
         return sorted(whole, key=lambda trial: (trial.log_loss or 0.0, trial.number))
+
+    @property
+    def learned(self) -> bool:
+        """Whether the best trial beats always giving the class shares, as far as `DIGITS` show."""
+        best = self.ranked[0].log_loss
+        return best is not None and round(best, DIGITS) < round(self.scored.class_shares, DIGITS)
+
+    @property
+    def gained(self) -> bool:
+        """Whether there are settings to keep: better ones than before, that learned something."""
+        return self.learned and self.ranked[0] != self.base
 
     def count(self, state: str) -> int:
         """How many trials ended so."""

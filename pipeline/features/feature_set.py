@@ -180,7 +180,8 @@ class FeatureSet(Record):
                 where=f"feature set {self.name}",
                 found=f"{len(candles)}",
                 expected=f"at least {self.warm_up + rows} ({self.warm_up} of them warm-up)",
-                fix="ask for a longer history",
+                fix="give more history (recipe.history_days; a later as_of or another market where "
+                "there are no older candles), or choose features that look back less",
             )
 
     def _finite(self, features: pd.DataFrame) -> pd.DataFrame:

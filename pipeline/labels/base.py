@@ -15,6 +15,10 @@ class Label(Protocol):
         """Class names in order of the label's index."""
         ...
 
+    def meanings(self, timeframe: str) -> tuple[str, ...]:
+        """What each class says of a candle, for people: short clauses in the order of `classes`."""
+        ...
+
     def compute(self, candles: pd.DataFrame, timeframe: str) -> pd.DataFrame:
         """Label one market's candles; rows without a known outcome are left out.
 

@@ -13,6 +13,7 @@ from pipeline.labels.uniqueness import average_uniqueness
 from pipeline.market.candles import duration
 
 EPOCH = pd.Timestamp(0, tz="UTC")
+HOUR = pd.Timedelta(hours=1)
 
 
 class ThreeClass(Record):
@@ -28,6 +29,20 @@ class ThreeClass(Record):
     horizon_hours: Annotated[float, Field(gt=0, le=24 * 90)]
     threshold: Annotated[float, Field(gt=0, lt=1, description="a return: 0.01 is 1 %")]
 
+    def meanings(self, timeframe: str) -> tuple[str, ...]:
+        """What each class says of a candle.
+
+        Examples
+        --------
+        >>> ThreeClass(horizon_hours=24, threshold=0.01).meanings("1h")[0]
+        'the close 24 hours later is more than 1 % lower'
+        """
+        hours = self._horizon(duration(timeframe)) / HOUR
+        later = f"the close {hours:g} {'hour' if hours == 1 else 'hours'} later is"
+        far = f"{100 * self.threshold:g} %"
+        ends = (f"more than {far} lower", f"at most {far} away", f"more than {far} higher")
+        return tuple(f"{later} {end}" for end in ends)
+
     def compute(self, candles: pd.DataFrame, timeframe: str) -> pd.DataFrame:
         """Label every candle whose horizon is known.
 
@@ -39,7 +54,7 @@ class ThreeClass(Record):
             ``weight`` (average uniqueness).
         """
         step = duration(timeframe)
-        horizon = pd.Timedelta(hours=self.horizon_hours).ceil(step)
+        horizon = self._horizon(step)
         close = candles["close"]
         later = close.reindex(close.index + horizon).to_numpy()
         change = later / close.to_numpy() - 1
@@ -54,3 +69,6 @@ class ThreeClass(Record):
             "weight": weight,
         }
         return pd.DataFrame(columns, index=time)
+
+    def _horizon(self, step: pd.Timedelta) -> pd.Timedelta:
+        return pd.Timedelta(hours=self.horizon_hours).ceil(step)

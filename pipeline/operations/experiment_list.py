@@ -18,11 +18,15 @@ from pipeline.errors import ConfigError, StageError, nearest
 from pipeline.operations.workspace import child_environment
 from pipeline.runner import LOCAL
 from pipeline.stage_configs import plan_run
-from pipeline.trial import TrialFacts
+from pipeline.trial import REGISTRY, TrialFacts
+from registry.errors import RegistryError
+from registry.slots import Slot
+from registry.trials import count_trials
 
 METRICS = "reports/metrics.json"
 SHORTEST = 4  # letters of a revision that may name it
 WORKSPACE = "workspace"
+PLACING = ("recipe", "exchange", "market")  # choices, and keys of set, that say which slot it is
 DONE, CHANGED, FAILED, RUNNING = "done", "changed", "failed", "running"
 ADVICE = {
     CHANGED: "bring the workspace up to date with dvc repro and repeat",
@@ -64,6 +68,21 @@ def experiments(home: Path) -> list[Experiment]:
     return list(_experiments(_show(home), home))
 
 
+def tried(found: Sequence[Experiment], home: Path) -> dict[str, int]:
+    """How many configurations the trial ledgers hold, by slot of the experiments.
+
+    What does not compose with today's ``conf/`` names no slot.
+    """
+    slots: dict[str, Slot | None] = {}
+    for experiment in found:
+        deeper = experiment.params.get("set") or {}
+        told = [experiment.params.get(key) for key in PLACING]
+        where = str([*told, *(deeper.get(key) for key in PLACING)])
+        slots[where] = slots.get(where) or _slot(experiment, home / "conf")
+    known = sorted({slot for slot in slots.values() if slot}, key=str)
+    return {str(slot): count_trials(home / REGISTRY, slot) for slot in known}
+
+
 def measured(name: str, found: Sequence[Experiment]) -> Experiment:
     """The one of this name, or whose revision begins so.
 
@@ -100,6 +119,13 @@ def _named(name: str, found: Sequence[Experiment]) -> Experiment:
             fix="give the revision of one",
         )
     return named[0]
+
+
+def _slot(experiment: Experiment, conf: Path) -> Slot | None:
+    try:
+        return plan_run(compose_run(experiment.choices, conf)).run.slot
+    except (ConfigError, RegistryError):
+        return None
 
 
 def _show(home: Path) -> list[Any]:

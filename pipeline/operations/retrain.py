@@ -27,6 +27,7 @@ from registry.errors import RegistryError
 from registry.gate import ChampionEvidence, Evidence, Verdict, judge
 from registry.history import Mode, Pointer
 from registry.pointers import champion, history, move
+from registry.trials import count_trials
 from registry.versions import Registry
 
 REFUSED = "refuse"
@@ -105,7 +106,8 @@ def _decide(
     verdict = judge(_evidence(built, registry, target, before), target.plan.run.gate)
     pointer = before
     if not _served_before(registry, target, added.version):
-        registry.note(target.slot, added.version, "judged", at, **verdict.model_dump(mode="json"))
+        judged, trials = verdict.model_dump(mode="json"), count_trials(registry.root, target.slot)
+        registry.note(target.slot, added.version, "judged", at, **judged, trials=trials)
         if verdict.outcome != REFUSED:
             mode: Mode = "trade" if verdict.outcome == "promote" else "observe"
             pointer = move(

@@ -74,11 +74,11 @@ def tune_slot(
 
 
 def adopt_best(outcome: Outcome, conf: Path) -> Path | None:
-    """Write the best trial's settings to ``conf/tune/``; nothing where the base was not beaten."""
+    """Write the best trial's settings to ``conf/tune/``; nothing where there is no gain."""
     tuned, run = outcome.tuned, outcome.target.plan.run
-    best = tuned.ranked[0]
-    if best == tuned.base:
+    if not tuned.gained:
         return None
+    best = tuned.ranked[0]
     own = "it failed" if tuned.base.log_loss is None else f"{tuned.base.log_loss:.6g}"
     comment = (
         f"From vintage tune of {outcome.target.slot} at {run.as_of}: the best of "

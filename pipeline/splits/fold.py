@@ -57,12 +57,13 @@ def check_folds(folds: list[Fold], time: pd.DatetimeIndex, ends_at: pd.DatetimeI
     """
     for number, fold in enumerate(folds):
         if len(fold.train) == 0 or len(fold.test) == 0:
-            found = f"{len(fold.train)} training and {len(fold.test)} test rows"
+            found = f"{len(fold.train)} training and {len(fold.test)} test rows of {len(time)}"
             raise DataError(
                 "too few rows for this split",
                 where=f"fold {number}",
                 found=found,
-                fix="give more history (recipe.history_days) or a smaller test",
+                fix="give more history (recipe.history_days; a later as_of or another market where "
+                "there are no older candles) or a smaller test; the features' warm-up is no row",
             )
         opens, closes = time[fold.test].min(), ends_at[fold.test].max()
         inside = (ends_at[fold.train] > opens) & (time[fold.train] < closes)

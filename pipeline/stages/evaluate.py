@@ -24,7 +24,7 @@ Frames = dict[str, pd.DataFrame]
 
 
 class Config(Record):
-    """What was run, class names per head, and the gate that says what the scores are worth."""
+    """What was run, class names per head and what they mean, and the gate that judges alone."""
 
     recipe: str
     exchange: str
@@ -33,6 +33,7 @@ class Config(Record):
     as_of: str
     gate: GateConfig
     heads: dict[str, tuple[str, ...]]
+    meanings: dict[str, tuple[str, ...]]
 
     @property
     def title(self) -> str:
@@ -93,7 +94,7 @@ def _texts(
     config: Config, joined: Frames, written: dict[Path, Facts]
 ) -> Iterator[tuple[Path, str]]:
     training = written[paths.TRAINING_REPORT]
-    outcomes = [_outcomes(rows, config.heads[head]) for head, rows in joined.items()]
+    outcomes = [_outcomes(head, rows, config.heads[head]) for head, rows in joined.items()]
     yield paths.TRAINING_TABLE, training_markdown(f"{config.title}, as of {config.as_of}", training)
     yield paths.CONFUSION, pd.concat(outcomes).to_csv(index=False)
     yield paths.LOSS, loss_table(training).to_csv(index=False)
@@ -101,13 +102,16 @@ def _texts(
     yield paths.REPORT, render(_report_facts(config, joined, written))
 
 
-def _outcomes(joined: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+def _outcomes(head: str, joined: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
     names = pd.Series(classes)
     predicted = joined[[f"p_{name}" for name in classes]].to_numpy().argmax(axis=1)
     happened = joined["label"].to_numpy("int64")
-    return pd.DataFrame(
-        {"happened": names.iloc[happened].to_numpy(), "predicted": names.iloc[predicted].to_numpy()}
-    )
+    columns = {
+        "head": head,
+        "happened": names.iloc[happened].to_numpy(),
+        "predicted": names.iloc[predicted].to_numpy(),
+    }
+    return pd.DataFrame(columns)
 
 
 def _report_facts(config: Config, joined: Frames, written: dict[Path, Facts]) -> ReportFacts:
@@ -118,6 +122,7 @@ def _report_facts(config: Config, joined: Frames, written: dict[Path, Facts]) ->
         sentence=written[paths.VERDICT]["sentence"],
         flat=written[paths.METRICS],
         heads=written[paths.HEADS],
+        meanings=config.meanings,
         training=written[paths.TRAINING_REPORT],
         quality=_read(paths.QUALITY),
         candles=read_frame(paths.CLEAN),

@@ -14,12 +14,18 @@ from hypothesis import strategies as st
 
 from pipeline import log
 from pipeline.__main__ import VERBS, main
+from pipeline.choices import read_choices
 from pipeline.commands.console import progress, table
+from pipeline.compose import Composed
 from pipeline.config import read_yaml
 from pipeline.errors import DataError
 from pipeline.evaluation.metrics import FLAT
 from pipeline.operations import experiment_list
 from pipeline.runner import STAGES
+from pipeline.stage_configs import Plan, plan_run
+from pipeline.trial import REGISTRY
+from registry.slots import Slot
+from registry.trials import Trial, record_trial
 from tests.conftest import AS_OF, CHECKOUT
 from tests.spine import files_below, one_paragraph, own_conf, planned, put
 from tests.volume import volume
@@ -174,6 +180,16 @@ HOSTILE_LINES = [
     ("set", "{market: {source: '${oc.env:SECRET}'}}"),
     ("set", "{model: {_target_: os.system}}"),
 ]
+
+
+def test_a_mistyped_key_of_params_names_the_nearest_and_the_way_back(
+    conf: Path, home: Path, capsys: Capture
+) -> None:
+    with (home / "params.yaml").open("a") as params:
+        params.write("modle: lightgbm\n")
+    told = spoiled(home, capsys)
+    assert told.startswith("unknown key 'modle': did you mean model?")
+    assert "git checkout params.yaml" in told
 
 
 def spoiled(home: Path, capsys: Capture) -> str:
@@ -371,6 +387,36 @@ def test_experiments_are_rows(home: Path, capsys: Capture, monkeypatch: pytest.M
     assert capsys.readouterr().out.startswith("| experiment | state | recipe | model |")
     assert main(["experiments", "--sort", "log_los"]) == 2
     assert "did you mean log_loss?" in one_paragraph(capsys)
+
+
+def test_experiments_say_among_how_many_they_were_chosen(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (commit,) = shown(home)
+    whole = {**read_choices(CHECKOUT / "params.yaml").model_dump(), "model": "majority"}
+    told = [commit, *(each for run in commit["experiments"][:2] for each in run["revs"])]
+    for number, revision in enumerate(told):
+        own = {"market": "SIM-ETH"} if number else {"set": {"model": {"no_such_key": 1}}}
+        revision["data"]["params"]["params.yaml"]["data"] = whole | own
+    own_conf(home)
+    monkeypatch.setattr(experiment_list, "_show", lambda _: [commit])
+    assert main(["experiments"]) == 0
+    assert "tried" not in capsys.readouterr().out
+    for digit in "abc":
+        trial = Trial(digit * 64, "majority", {}, "train")
+        record_trial(home / REGISTRY, Slot("demo", "SIM-ETH"), trial)
+    composed: list[Composed] = []
+    real = plan_run
+
+    def counting(run: Composed) -> Plan:
+        composed.append(run)
+        return real(run)
+
+    monkeypatch.setattr(experiment_list, "plan_run", counting)
+    assert main(["experiments"]) == 0
+    shown_now = " ".join(capsys.readouterr().out.split())
+    assert shown_now.startswith("tried configurations in the trial ledger: 3 for demo/SIM-ETH;")
+    assert len(composed) == 2, "once for each slot, not for each experiment"
 
 
 def test_the_registry_answers_under_its_own_verb(home: Path, capsys: Capture) -> None:

@@ -53,6 +53,19 @@ def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     np.testing.assert_allclose(found["weight"], expected["weight"], rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("hours", "timeframe", "later"),
+    [(24, "1h", "24 hours"), (1, "1h", "1 hour"), (1.5, "1h", "2 hours")],
+)
+def test_a_class_says_what_it_means(hours: float, timeframe: str, later: str) -> None:
+    label = ThreeClass(horizon_hours=hours, threshold=0.015)
+    assert dict(zip(label.classes, label.meanings(timeframe), strict=True)) == {
+        "sell": f"the close {later} later is more than 1.5 % lower",
+        "hold": f"the close {later} later is at most 1.5 % away",
+        "buy": f"the close {later} later is more than 1.5 % higher",
+    }
+
+
 def moving(rows: int, seed: int = 1) -> pd.DataFrame:
     return random_walk(np.random.default_rng(seed), rows)
 

@@ -36,11 +36,12 @@ def test_plots_page_loads_nothing() -> None:
 def points(name: str) -> list[dict[str, str]]:
     revisions = ("workspace", "<b>exp</b>")
     if name == "confusion":
-        pairs = [("sell", "buy"), ("sell", "sell"), ("hold", "sell")]
+        pairs = [("d", "sell", "buy"), ("d", "sell", "sell"), ("d", "hold", "sell")]
+        pairs += [("exit", "no", "yes"), ("exit", "yes", "yes")]
         return [
-            {"happened": happened, "predicted": predicted, "rev": rev}
+            {"head": head, "happened": happened, "predicted": predicted, "rev": rev}
             for rev in revisions
-            for happened, predicted in pairs
+            for head, happened, predicted in pairs
         ]
     if name == "loss":
         return [
@@ -114,8 +115,11 @@ def test_plots_are_drawn_as_dvc_declares_them() -> None:
     confusions, losses, importances = map(
         parse, drawn([renderer.get_filled_template() for renderer in renderers()])
     )
-    assert [each.text for each in confusions.all("h3")] == ["workspace", "<b>exp</b>"]
-    cells = [each.text for each in confusions.all("table")[0].all("td")]
+    panels = [f"{head} · {rev}" for rev in ("workspace", "<b>exp</b>") for head in ("d", "exit")]
+    assert [each.text for each in confusions.all("h3")] == panels
+    direction, leave, *_ = confusions.all("table")
+    assert [each.text for each in leave.all("td")] == ["0 %0", "100 %1", "0 %0", "100 %1"]
+    cells = [each.text for each in direction.all("td")]
     assert cells == ["0 %0", "0 %0", "0 %0", "0 %0", "0 %0", "100 %1", "50 %1", "0 %0", "50 %1"]
     assert [each.text for each in losses.all("h3")] == ["d · workspace", "d · <b>exp</b>"]
     curves = losses.all("path", "curve")

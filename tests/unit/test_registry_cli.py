@@ -134,13 +134,38 @@ def test_show_tells_the_card_the_files_and_the_events(
         "2025-12-20T00:00Z",
         "sell 20%, hold 80%, buy 0%",
         "card.json",
-        "outcome: promote",
+        "\n2025-12-20 03:00  gate        outcome promote\n",
     ):
         assert part in shown
     whole = told_json(capsys, root, "show", str(SOL))
     assert (whole["version"], whole["card"]["as_of"]) == ("v0002", "2025-12-21T00:00Z")
     assert run(root, "show", str(ETH)) == 0
     assert "The card tells no metrics." in told(capsys)
+
+
+def test_events_are_told_for_people(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    registry = Registry(root)
+    costs = {"seconds": {"train": 12.25, "evaluate": 3.0}, "cpu_seconds": {"train": 11.0}}
+    registry.note(SOL, "v0001", "built", AT, **costs, peak_mb={"train": 592, "evaluate": 234})
+    conditions = [{"name": "brier_skill", "passed": False, "value": -0.2}]
+    facts = {"outcome": "observe", "conditions": conditions, "trials": 17}
+    sentence = "Observe: its Brier skill is " + "far " * 20 + "below 0."
+    registry.note(SOL, "v0001", "judged", AT, sentence=sentence, **facts)
+    registry.note(SOL, "v0001", "odd", AT, a=None, b_c={"d": [1, 2], "e": "\x1b[2J"})
+    assert run(root, "show", str(SOL), "v0001") == 0
+    shown = told(capsys)
+    assert "{" not in shown
+    assert "\x1b" not in shown
+    lines = shown.partition("\nevents\n")[2].splitlines()
+    assert {len(line) <= 96 for line in lines} == {True}
+    whole = [" ".join(text.split()) for text in "\n".join(lines).split("\n2025-12-20 03:00")[1:]]
+    assert whole[1:] == [
+        "built 2 stages (train, evaluate) in 15.2 s; 11.0 CPU s; at most 592 MiB",
+        f"judged {sentence[:-1]}; trials 17",
+        "odd d 2; e ?[2J",
+    ]
+    events = told_json(capsys, root, "show", str(SOL), "v0001")["events"]
+    assert events[-2] == {"event": "judged", "at": AT, "sentence": sentence, **facts}
 
 
 def test_history_tells_every_move(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

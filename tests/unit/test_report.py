@@ -114,6 +114,21 @@ def test_the_verdict_is_the_first_thing_said(verdict: str) -> None:
         assert said in head
 
 
+def test_what_is_predicted_is_said_under_the_verdict() -> None:
+    told = page_of(facts_of()).all("header")[0]
+    (block,) = told.all("div", "meanings")
+    assert [each.text for each in block.all("li")] == [
+        f"{name}: a day later {name} was right" for name in ("sell", "hold", "buy")
+    ]
+    assert told.text.index("The gate says") < told.text.index("What is predicted")
+    binary = Told(predictions(0.2, classes=("no", "yes")), ("no", "yes"))
+    blocks = page_of(facts_of({"entry": binary, "exit": Told()})).all("div", "meanings")
+    assert [each.all("p")[0].text for each in blocks] == [
+        "What is predicted by entry",
+        "What is predicted by exit",
+    ]
+
+
 def test_a_class_that_is_never_named() -> None:
     joined = predictions(0.2)
     joined[["p_sell", "p_hold", "p_buy"]] = [0.5, 0.2, 0.3]
@@ -189,6 +204,27 @@ def test_curves_stop_where_they_have_no_loss_and_show_the_best_epoch() -> None:
     assert float(best.attributes["cy"].removesuffix("%")) == pytest.approx(height, abs=0.1)
     assert "3 epochs; kept epoch 2, loss 1.000" in section.text
     assert "no loss curves" in lede_of(page_of(facts_of()), "learning")
+
+
+def test_what_learned_nothing_is_said_wherever_it_looks_otherwise() -> None:
+    facts = facts_of({"direction": Told(curves=True)})
+    for fit, kind in zip(facts.training["heads"]["direction"]["fits"], "abcd", strict=True):
+        lstm = {"training_losses": [1.0, 0.9, 0.5], "validation_losses": [1.0, 0.9, 1.2]}
+        lstm |= {"validation_losses": [1.0, 0.9, 0.9]} if kind == "b" else {}
+        lstm |= {"training_losses": []} if kind == "c" else {}
+        fit["parts"] = {"lstm": {**lstm, "best_epoch": 2}, "lightgbm": {"rounds": 1}}
+    learned = page_of(facts)
+    section = section_of(learned, "learning").text
+    assert "curves of lstm; lightgbm has no epochs" in section
+    assert "In 2 of 4 fits the training loss went on falling" in section
+    assert "Nothing of it reached" not in section
+    assert "learned nothing" not in learned.text
+    facts.heads["direction"]["constant"] = True
+    page = page_of(facts)
+    assert "Nothing of it reached the predictions" in section_of(page, "learning").text
+    assert "columns differ as the folds do" in lede_of(page, "mistakes")
+    said = "It learned nothing: whatever the candle, each fold's model gives the same prob"
+    assert said in page.all("div", "verdict")[0].text
 
 
 def columns_of(*figures: tuple[float, float]) -> list[dict[str, Any]]:

@@ -25,7 +25,11 @@ def test_a_planted_skill_is_seen_in_every_score(skill: float, word: str) -> None
     words = [each.text for each in section_of(page, "scores").all("span", "word")]
     assert len(words) == 5
     assert all(text.endswith(word) for text in words)
-    assert lede_of(page, "scores") == f"All 5 scores are {word} than their baselines."
+    assert all(f"looks {word}" in text for text in words), "a hint, and no proof"
+    said = lede_of(page, "scores")
+    assert said.startswith(f"All 5 scores look {word} than their baselines. Among many figures")
+    assert "verdict at the top" in said
+    assert "Verdict" not in section_of(page, "scores").all("thead")[0].text
 
 
 def test_a_word_is_said_only_when_the_interval_leaves_the_baseline_out() -> None:

@@ -85,7 +85,7 @@ def test_a_moment_is_never_on_both_sides() -> None:
 def test_no_rows_give_a_fold_that_is_refused() -> None:
     time, ends_at = regular(0)
     folds = Holdout(test_share=0.2).folds(time, ends_at)
-    with pytest.raises(DataError, match=r"too few rows.*history_days"):
+    with pytest.raises(DataError, match=r"too few rows.*test rows of 0\..*history_days; a later"):
         check_folds(folds, time, ends_at)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.config import read_yaml
 from pipeline.errors import ConfigError
+from pipeline.labels.three_class import ThreeClass
 from pipeline.runner import STAGES
 from pipeline.stage_configs import Plan, write_plan
 from tests.conftest import CHECKOUT
@@ -61,7 +62,7 @@ CHANGES = {
     "recipe.history_days=30": {"download"},
     "validation.min_rows=7": {"validate"},
     "features.columns.rsi.window=15": {"features", "train"},
-    "label.threshold=0.02": {"labels", "train"},
+    "label.threshold=0.02": {"labels", "train", "evaluate"},  # the page says what a class means
     "model.max_depth=2": {"train"},
     "model=majority": {"train"},
     "split.test_share=0.3": {"train"},
@@ -204,6 +205,19 @@ def test_a_target_of_another_kind_is_refused(conf: Path, group: str, target: str
     with pytest.raises(ConfigError, match=f"is no {group}: it lacks") as caught:
         planned(word, conf=conf)
     assert target in str(caught.value)
+
+
+def test_the_page_is_told_what_classes_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = planned("label.threshold=0.02")
+    said = plan.stages["evaluate"]["meanings"]["direction"]
+    assert said[2] == "the close 24 hours later is more than 2 % higher"
+    monkeypatch.setattr(ThreeClass, "meanings", lambda *_: ("down", "so so", "up"))
+    reworded = planned("label.threshold=0.02")
+    assert tuple(reworded.stages["evaluate"]["meanings"]["direction"]) == ("down", "so so", "up")
+    assert reworded.trial == plan.trial, "other words are no other configuration"
+    monkeypatch.setattr(ThreeClass, "meanings", lambda *_: ("down",))
+    with pytest.raises(ConfigError, match="Found: 1 meanings; expected: one for each of sell,"):
+        planned()
 
 
 OUTSIDE = [

@@ -24,6 +24,7 @@ from pipeline.trial import REGISTRY
 from registry.errors import RegistryError
 from registry.slots import Slot
 from registry.trials import Trial, trials
+from registry.versions import Registry
 from tests.conftest import AS_OF, CHECKOUT
 from tests.spine import files_below, one_paragraph, own_conf, planned, put
 
@@ -142,4 +143,8 @@ def test_retrain_makes_up_for_a_ledger_that_is_gone(home: Path, monkeypatch: Pat
             assert [trial.digest for trial in counted(home)] == [target.plan.trial]
             (SLOT.folder(home / REGISTRY) / "trials.jsonl").unlink()
     assert sources == [["train"], ["retrain"], ["retrain"]]
+    events = Registry(home / REGISTRY).events(SLOT, "v0001")
+    assert {event["trials"] for event in events if event["event"] == "judged"} == {1}
+    page = (SLOT.folder(home / REGISTRY) / "v0001/report.html").read_text()
+    assert "the close 24 hours later is more than" in page
     assert set(files_below(home)) >= {f"{REGISTRY}/{SLOT}/v0001/card.json"}

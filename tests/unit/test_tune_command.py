@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +19,7 @@ from pipeline.__main__ import main
 from pipeline.commands import tune as command
 from pipeline.compose import read_recipe
 from pipeline.config import to_yaml
+from pipeline.experiments import study as studies
 from pipeline.experiments.scoring import Frames
 from pipeline.experiments.study import ScoredOn
 from pipeline.operations import tuning as operation
@@ -77,8 +80,8 @@ def test_the_best_stand_beside_the_configuration_as_it_is(slot: Path, capsys: Ca
     assert "best of 6 tried" in text
     assert f"worth {told['independent_rows']['direction']:.4g} independent" in text
     assert f"{told['class_share_log_loss']:.5f} for always giving the class shares" in text
-    beaten = told["best"]["log_loss"] < told["class_share_log_loss"]
-    assert ("no trial does better" in text) != beaten
+    assert told["beats_class_shares"]
+    assert "learned anything" not in text
     assert "no evidence" in shown
 
 
@@ -173,6 +176,47 @@ def test_adopting_what_was_not_beaten_writes_nothing(
     assert "nothing: no trial beats" in shown
     assert "Next:" not in shown
     assert not list((conf / "tune").glob("demo-*"))
+
+
+@pytest.mark.parametrize("above", [0.0, 4e-6, -4e-6, 0.3])
+def test_what_learned_nothing_is_not_recommended(
+    slot: Path, conf: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, above: float
+) -> None:
+    """No better than the class shares, or no better than five decimals show."""
+    words = [MOMENT, "--trials", "4"]
+    best = facts(capsys, *words)["best"]["log_loss"]
+    real = studies.scored_on
+
+    def scored_on(study: Any) -> ScoredOn:
+        return replace(real(study), class_shares=round(best, 5) - above)
+
+    monkeypatch.setattr(studies, "scored_on", scored_on)
+    shown = " ".join(tune(capsys, *words, "--adopt").split())
+    nothing = "beats the baseline, which knows only the class shares"
+    assert f"demo/SIM-BTC: nothing tried {nothing}" in shown
+    assert f"nothing: no trial {nothing}" in shown
+    assert f"the best trial has {best:.5f}. No settings learned anything" in shown
+    assert "Next:" not in shown
+    told = facts(capsys, *words)
+    assert (told["next"], told["beats_class_shares"]) == ([], False)
+    assert not list((conf / "tune").glob("demo-*"))
+
+
+def test_an_interrupted_search_says_what_is_kept_and_how_to_go_on(
+    slot: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminated(*_: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(operation, "_build", terminated)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert main(["tune", *WORDS, MOMENT, "--trials", "9"]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    told = one_paragraph(capsys)
+    assert "every trial that had ended is kept" in told
+    assert f"vintage tune {' '.join(WORDS)} {MOMENT} --trials 9; only" in told
 
 
 def test_last_goes_on_with_what_was_begun(slot: Path, conf: Path) -> None:

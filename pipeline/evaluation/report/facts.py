@@ -18,7 +18,8 @@ class HeadFacts:
     """What is known of one head.
 
     `joined` holds its out-of-fold predictions joined with labels, keyed (market, time):
-    ``fold``, ``p_<class>``, ``base_<class>``, ``label``, ``ends_at``.
+    ``fold``, ``p_<class>``, ``base_<class>``, ``label``, ``ends_at``. `constant`: within each fold
+    it gives every candle the same probabilities.
     """
 
     name: str
@@ -28,6 +29,7 @@ class HeadFacts:
     training: Facts
     joined: pd.DataFrame
     undecidable: bool
+    constant: bool
 
     @property
     def probability(self) -> Floats:
@@ -73,6 +75,8 @@ class ReportFacts:
         The flat figures, a mean over the heads.
     heads
         ``scores``, ``classes`` and ``confusion`` of each head.
+    meanings
+        What each class says of a candle, in the order of the classes, by head.
     training
         ``libraries`` and, for each head, what its training reported.
     quality
@@ -89,6 +93,7 @@ class ReportFacts:
     sentence: str
     flat: dict[str, float]
     heads: Facts
+    meanings: dict[str, tuple[str, ...]]
     training: Facts
     quality: Facts
     candles: pd.DataFrame
@@ -105,4 +110,5 @@ class ReportFacts:
             training=self.training["heads"][name],
             joined=self.out_of_fold[name],
             undecidable=self.verdict == "undecidable",
+            constant=bool(found.get("constant")),
         )

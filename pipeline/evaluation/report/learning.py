@@ -58,10 +58,12 @@ def learning(head: HeadFacts, place: Place) -> Html:
         "learning",
         "Learning",
         lede(_finding(found)),
+        tag("p", *_remarks(head, found)),
         figure(
             legend(LEGEND),
             grid((_chart(curves) for curves in found), "half"),
-            caption="Mean loss in nats after each epoch. Every chart has its own scale.",
+            caption="Upright: mean loss in nats, lower is better. Across: epochs, each one pass "
+            "over the training rows. Every chart has its own scale.",
         ),
     )
 
@@ -85,7 +87,30 @@ def _finding(found: Sequence[Curves]) -> str:
     if not kept:
         return f"{text}."
     best = f"{min(kept)} to {max(kept)}" if min(kept) < max(kept) else f"{kept[0]}"
-    return f"{text}; the epoch that did best on held-out rows was kept ({best})."
+    which = "epochs" if min(kept) < max(kept) else "epoch"
+    return f"{text}; what did best on rows held out of the fit was kept ({which} {best})."
+
+
+def _remarks(head: HeadFacts, found: Sequence[Curves]) -> Iterator[str]:
+    """What the curves do not say, and what their shape does."""
+    drawn = dict.fromkeys(curves.part for curves in found)
+    parts = dict.fromkeys(part for fit in head.training["fits"] for part in fit["parts"])
+    if others := [part for part in parts if part not in drawn]:
+        yield f"These are the curves of {', '.join(drawn)}; {', '.join(others)} has no epochs. "
+    if by_heart := sum(map(_by_heart, found)):
+        yield (
+            f"In {by_heart} of {things(len(found), 'fit')} the training loss went on falling after "
+            "that while the validation loss ended higher: it mostly learned its rows by heart. "
+        )
+    if head.constant:
+        yield "Nothing of it reached the predictions: they are the same whatever the candle."
+
+
+def _by_heart(curves: Curves) -> bool:
+    training, validation, best = curves.training, curves.validation, curves.best
+    if best is None or not 1 <= best <= min(len(training), len(validation)):
+        return False
+    return training[-1] < training[best - 1] and validation[-1] > validation[best - 1]
 
 
 def _chart(curves: Curves) -> Html:

@@ -55,6 +55,8 @@ def _finding(head: HeadFacts) -> Iterator[Content]:
     for name in head.classes:
         if name not in said:
             yield join([bare(name), " is never named. "])
+    if head.constant:
+        yield "Each fold's model names one class for every candle; columns differ as the folds do."
 
 
 def _matrix(head: HeadFacts) -> Html:

@@ -13,7 +13,7 @@ from pipeline.evaluation.report.figures import count, decimal, percent, things
 from pipeline.evaluation.report.layout import Place, figure, lede, section, stacking
 from pipeline.evaluation.report.markup import Content, Html, join, tag
 
-HEADER = ("Score", "Model", "Baseline", "Beside each other", "Verdict")
+HEADER = ("Score", "Model", "Baseline", "Beside each other", "By itself")
 NAMES = {
     "brier_skill": (
         "Brier skill",
@@ -42,7 +42,12 @@ NAMES = {
     ),
 }
 KINDS: dict[Word, str] = {"better": "better", "worse": "worse", "cannot tell": "open"}
-SIGNS: dict[Word, str] = {"better": "▲", "worse": "▼", "cannot tell": "≈"}
+SIGNS: dict[Word, str] = {
+    "better": "▲ looks better",
+    "worse": "▼ looks worse",
+    "cannot tell": "≈ cannot tell",
+}
+NO_PROOF = "Among many figures some do by luck: these are hints, the verdict at the top is not."
 ROOM = 1.2
 
 
@@ -58,9 +63,9 @@ def scores(head: HeadFacts, place: Place) -> Html:
         figure(
             stacking(HEADER, [_row(each) for each in found], "scores"),
             caption="Dot: the model, with the interval that luck among the independent rows leaves "
-            "(5 % on either side). Upright stroke: the baseline. Better and worse are said only "
-            "where the interval leaves the baseline out. The Brier skill decides; five scores are "
-            "looked at, so one alone proves little.",
+            "(5 % on either side). Upright stroke: the baseline. A score looks better or worse "
+            "where its own interval leaves the baseline out; luck alone does that to about one "
+            "score in ten. The verdict at the top rests on skills that were named beforehand.",
         ),
     )
 
@@ -70,15 +75,15 @@ def _finding(found: Sequence[Comparison]) -> str:
     if counts["cannot tell"] == len(found):
         return f"None of the {len(found)} scores can be told apart from its baseline."
     if len(counts) == 1:
-        return f"All {len(found)} scores are {found[0].word} than their baselines."
+        return f"All {len(found)} scores look {found[0].word} than their baselines. {NO_PROOF}"
     kept = [
-        f"{counts[word]} {'is' if counts[word] == 1 else 'are'} {word}"
+        f"{counts[word]} {'looks' if counts[word] == 1 else 'look'} {word}"
         for word in ("better", "worse")
         if counts[word]
     ]
     if counts["cannot tell"]:
         kept.append(f"{counts['cannot tell']} cannot be told apart")
-    return f"Of {len(found)} scores beside their baselines, {' and '.join(kept)}."
+    return f"Of {len(found)} scores beside their baselines, {' and '.join(kept)}. {NO_PROOF}"
 
 
 def _rows(head: HeadFacts) -> Html:
@@ -95,6 +100,7 @@ def _rows(head: HeadFacts) -> Html:
 
 def _row(each: Comparison) -> list[Content]:
     title, about, baseline = NAMES[each.name]
+    sign, _, words = SIGNS[each.word].partition(" ")
     return [
         join([tag("span", title, class_="score"), tag("span", about, class_="note")]),
         tag("span", _figure(each, each.value), class_="figure"),
@@ -107,8 +113,8 @@ def _row(each: Comparison) -> list[Content]:
         _track(each),
         tag(
             "span",
-            tag("span", SIGNS[each.word], aria_hidden="true"),
-            f" {each.word}",
+            tag("span", sign, aria_hidden="true"),
+            f" {words}",
             class_=f"word {KINDS[each.word]}",
         ),
     ]

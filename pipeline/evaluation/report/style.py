@@ -73,6 +73,7 @@ align-items:start}
 border:1px solid var(--line);border-left:6px solid var(--tone);border-radius:14px}
 .verdict{--tone:var(--grey)}
 .promote{--tone:var(--blue)}.refuse{--tone:var(--orange)}
+.meanings{margin-top:24px}
 .badge{display:inline-block;padding:3px 14px;border-radius:99px;background:var(--tone);
 color:var(--card);font-size:15px;font-weight:650;letter-spacing:.02em}
 .badge::first-letter{text-transform:uppercase}
@@ -94,7 +95,7 @@ dd{overflow-wrap:anywhere}
 margin-top:28px}
 .tile{padding:clamp(14px,2vw,20px);background:var(--card);border:1px solid var(--line);
 border-radius:14px}
-.tile .name-of{font-size:15px;color:var(--quiet)}
+.name-of{font-size:15px;color:var(--quiet)}
 .tile .value{font-size:30px;line-height:1.3;font-weight:600;letter-spacing:-.02em}
 nav{margin-top:36px;padding-top:14px;border-top:1px solid var(--line)}
 nav ul{display:flex;flex-wrap:wrap;gap:4px 22px;font-size:15px}

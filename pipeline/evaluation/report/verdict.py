@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.evaluation.report.facts import ReportFacts
-from pipeline.evaluation.report.figures import count, day, decimal, minute, percent, things
+from pipeline.evaluation.report.figures import GAP, count, day, decimal, minute, percent, things
 from pipeline.evaluation.report.layout import pairs
-from pipeline.evaluation.report.markup import Content, Html, tag
+from pipeline.evaluation.report.markup import Content, Html, bare, join, tag
 
 SEPARATOR = " · "
 PLAIN = {
@@ -36,19 +36,35 @@ def verdict(facts: ReportFacts) -> Html:
             tag("p", "The gate says: ", facts.sentence, class_="note"),
             class_=f"verdict {kind}",
         ),
+        *_meanings(facts),
         pairs(_judged(facts)),
         tag("div", *_tiles(facts), class_="tiles"),
     )
 
 
 def _learned(facts: ReportFacts) -> Iterator[Html]:
-    same = [name for name, head in facts.heads.items() if head.get("constant")]
+    same = [name for name in facts.heads if facts.head(name).constant]
     if same:
+        of = f" of {', '.join(same)}" if len(facts.heads) > 1 else ""
         yield tag(
             "p",
-            f"It learned nothing: {', '.join(same)} says the same of every candle.",
+            f"It learned nothing: whatever the candle, each fold's model{of} gives the same "
+            "probabilities.",
             class_="plain",
         )
+
+
+def _meanings(facts: ReportFacts) -> Iterator[Html]:
+    """What is predicted, head by head: each class beside what it says of a candle."""
+    for name, meanings in facts.meanings.items():
+        classes = facts.head(name).classes
+        said = (
+            tag("li", tag("b", bare(key)), f": {text}".replace(" %", f"{GAP}%"))
+            for key, text in zip(classes, meanings, strict=True)
+        )
+        head = join([" by ", bare(name)]) if len(facts.meanings) > 1 else None
+        title = tag("p", "What is predicted", head, class_="name-of")
+        yield tag("div", title, tag("ul", *said), class_="meanings")
 
 
 def _title(title: str) -> Iterator[Content]:

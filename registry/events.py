@@ -1,0 +1,67 @@
+"""What became known of a version, told for people: a line or two for each event."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from registry.tables import cell
+
+WIDTH = 96
+MINUTES = 16  # characters of a moment, to the minute
+ANYWHERE = ("at", "event", "digest")
+BEHIND = {"judged": ("outcome", "conditions"), "built": ("seconds", "cpu_seconds", "peak_mb")}
+
+
+def event_line(event: Mapping[str, Any]) -> str:
+    """Date, what happened, and its key figures.
+
+    Examples
+    --------
+    >>> print(event_line({"at": "2025-12-20T01:02:03+00:00", "event": "revised", "candles": 3}))
+    2025-12-20 01:02  revised     candles 3
+    """
+    at = cell(event.get("at"))[:MINUTES].replace("T", " ")
+    lead = f"{at:<{MINUTES}}  {cell(event.get('event')):<10}  "
+    told = "; ".join(_told(event))
+    hanging = " " * len(lead)
+    return textwrap.fill(lead + told, WIDTH, subsequent_indent=hanging)
+
+
+def _told(event: Mapping[str, Any]) -> Iterator[str]:
+    name = str(event.get("event"))
+    if name == "built":
+        yield from _cost(event)
+    for key, value in event.items():
+        if key == "sentence":
+            yield cell(value).rstrip(".")
+        elif key not in (*ANYWHERE, *BEHIND.get(name, ())):
+            yield from _fact(key, value)
+
+
+def _cost(event: Mapping[str, Any]) -> Iterator[str]:
+    seconds, cpu, peak = (_figures(event.get(key)) for key in BEHIND["built"])
+    if seconds:
+        stages = f"{len(seconds)} stage{'s' if len(seconds) > 1 else ''}"
+        yield f"{stages} ({', '.join(seconds)}) in {sum(seconds.values()):.1f} s"
+    if cpu:
+        yield f"{sum(cpu.values()):.1f} CPU s"
+    if peak:
+        yield f"at most {max(peak.values()):.0f} MiB"
+
+
+def _figures(node: Any) -> dict[str, float]:
+    named = node if isinstance(node, Mapping) else {}
+    return {cell(key): value for key, value in named.items() if isinstance(value, int | float)}
+
+
+def _fact(key: str, value: Any) -> Iterator[str]:
+    name = cell(key).replace("_", " ")
+    if isinstance(value, Mapping):
+        for inner, each in value.items():
+            yield from _fact(inner, each)
+    elif isinstance(value, list):
+        yield f"{name} {len(value)}"
+    elif value is not None:
+        yield f"{name} {cell(value)}"
