@@ -56,7 +56,8 @@ class Fake:
 
     def newest(self, market: Instrument, timeframe: str, now: pd.Timestamp) -> pd.Timestamp | None:
         """The newest that `now` allows."""
-        return last_closed(now, timeframe)
+        closed = self.served.loc[: last_closed(now, timeframe)]
+        return closed.index[-1] if len(closed) else None
 
 
 class Venue(Fake):

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.commands.console import progress
-from pipeline.commands.data_status import held, the_store
+from pipeline.commands.data_status import held, keep_marks, the_store
 from pipeline.errors import ConfigError, nearest
 from pipeline.market.transfer.archive import backup, restore
 from pipeline.market.transfer.exporting import export
@@ -65,10 +65,11 @@ def keep(asked: argparse.Namespace) -> int:
 
 def put_back(asked: argparse.Namespace) -> int:
     """Put a backup back, verified first."""
-    path = _one(asked.words, "restore")
+    path, store = _one(asked.words, "restore"), the_store()
+    keep_marks(store, store.series())
     with progress("restore") as show:
         show(str(path))
-        done = restore(the_store(), path, pd.Timestamp.now(tz="UTC"), asked.force)
+        done = restore(store, path, pd.Timestamp.now(tz="UTC"), asked.force)
     if asked.json:
         print(json.dumps([{"series": str(one.series), "changed": one.changed} for one in done]))
         return 0

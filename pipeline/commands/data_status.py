@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 
 from pipeline.commands.console import table
 from pipeline.config import home
-from pipeline.errors import ConfigError, nearest
+from pipeline.errors import ConfigError, DataError, nearest
 from pipeline.market.candles import duration
 from pipeline.market.generations import generations
 from pipeline.market.holes import KINDS
 from pipeline.market.store import CandleStore, Series
+from pipeline.operations.revisions import mark_revised
+from registry.versions import Registry
 
 HEADER = ("series", "rows", "first", "last", "age", *KINDS, "revised")
 AGES = (("d", 86_400), ("h", 3_600), ("min", 60))
@@ -39,6 +43,14 @@ def held(store: CandleStore, name: str) -> Series:
     return known[name]
 
 
+def keep_marks(store: CandleStore, every: Iterable[Series]) -> None:
+    """Mark what learnt from revised candles before the journal that tells it goes."""
+    registry, now = Registry(home() / "models" / "registry"), pd.Timestamp.now(tz="UTC")
+    for series in every:
+        with suppress(DataError):
+            mark_revised(registry, store, series, now)
+
+
 def main(asked: argparse.Namespace) -> int:
     """List every series: its span, what is missing and why, how old its last candle is."""
     store, now = the_store(), pd.Timestamp.now(tz="UTC")
@@ -59,6 +71,7 @@ def forget(asked: argparse.Namespace) -> int:
     every = [held(store, name) for name in asked.words]
     if not every:
         raise ConfigError("which series?", fix="vintage data forget SERIES; vintage data status")
+    keep_marks(store, every)
     for series in every:
         store.forget(series)
         print(f"{series}: forgotten; vintage data sync fetches it anew")

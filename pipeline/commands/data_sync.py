@@ -14,7 +14,7 @@ from pipeline.commands.arguments import checkout
 from pipeline.commands.candle_bar import candle_bar
 from pipeline.commands.console import progress
 from pipeline.config import home
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, DataError, RetryLater
 from pipeline.market.candles import duration, moment
 from pipeline.market.holes import KINDS
 from pipeline.market.plan import Ends
@@ -57,6 +57,7 @@ def main(asked: argparse.Namespace) -> int:
         print(json.dumps(_facts(report, missing, marked)))
     else:
         print("\n".join(_story(report, missing, marked, asked.repair)))
+    _require_some(report, start, end)
     return 0
 
 
@@ -108,6 +109,22 @@ def _missing(target: Target, start: pd.Timestamp, end: pd.Timestamp) -> dict[str
     return {kind: sum(hole.candles for hole in holes if hole.kind == kind) for kind in KINDS}
 
 
+def _require_some(report: SyncReport, start: pd.Timestamp, end: pd.Timestamp) -> None:
+    if report.first is None:
+        raise DataError(
+            "the source has no candle of the span",
+            where=f"{report.series}; missing: {start.isoformat()} to {end.isoformat()}",
+            fix="ask for another span (since=, days=), or correct the exchange or its files",
+        )
+    if report.unknown:
+        raise RetryLater(
+            "the source did not answer for every hole",
+            where=str(report.series),
+            found=f"{report.unknown} candles still missing; vintage data status lists them",
+            fix="repeat later; what came is stored",
+        )
+
+
 def _facts(report: SyncReport, missing: dict[str, int], marked: list[Marked]) -> dict[str, Any]:
     return {
         "series": str(report.series),
@@ -128,7 +145,7 @@ def _story(
     report: SyncReport, missing: dict[str, int], marked: list[Marked], repaired: bool
 ) -> list[str]:
     if report.first is None or report.last is None:
-        return [f"{report.series}: no candles in that span"]
+        return [f"{report.series}: no candles"]
     lines = [
         f"{report.series}: {report.appended} new candles; the store holds "
         f"{report.first:%Y-%m-%d %H:%M} to {report.last:%Y-%m-%d %H:%M} UTC"

@@ -15,7 +15,6 @@ from pipeline.errors import ConfigError, VintageError, from_system, nearest
 from pipeline.runner import FAILURE, STAGES, read_timing, run_stage
 from registry.errors import RegistryError
 from registry.files import write_atomic
-from registry.tables import pairs
 
 COMPOSE, TRAIN, VALIDATE = "compose", "train", "validate"
 
@@ -68,9 +67,10 @@ def _training() -> str:
 
 
 def _quality() -> str:
+    from pipeline.market.quality import summary
     from pipeline.stages.paths import QUALITY
 
-    return pairs(json.loads(QUALITY.read_text()))
+    return summary(json.loads(QUALITY.read_text()))
 
 
 PRINTED = {TRAIN: _training, VALIDATE: _quality}

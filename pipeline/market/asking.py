@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pipeline.errors import DataError
-from pipeline.market import holes
+from pipeline.errors import DataError, RetryLater
 from pipeline.market.candles import duration
 from pipeline.market.exchanges.base import Exchange, Instrument
 from pipeline.market.holes import UNLISTED, Confirmed
@@ -41,8 +40,6 @@ class Tally:
     asked: int = 0
     appended: int = 0
     revised: int = 0
-    recovered: int = 0
-    empty: int = 0
     answered: list[Ends] = field(default_factory=list)
     unlisted_from: pd.Timestamp | None = None
 
@@ -138,13 +135,8 @@ def ask_for_holes(task: Task, every: bool) -> None:
     for before in unlisted(task) if every else []:
         spans += pieces_of((before.first, before.last + task.step), task.piece, task.step)
     tally.planned += sum(int((stop - since) / task.step) for since, stop in spans)
-    appended = tally.appended
     for span in spans:
-        _ask(task, *span)
-    tally.recovered = tally.appended - appended
-    missing = holes.missing_between(task.store.times(task.series), task.step)
-    asked = [(hole.first, hole.last + task.step) for hole in wanted]
-    tally.empty = len(holes.inside(missing, asked))
+        (_answers if every else _ask)(task, *span)
 
 
 def unlisted(task: Task) -> list[Confirmed]:
@@ -192,15 +184,28 @@ def _listing(task: Task) -> pd.Timestamp:
 
 
 def _ask(task: Task, since: pd.Timestamp, stop: pd.Timestamp) -> None:
-    """An empty answer where candles are stored is no answer."""
+    if not _answers(task, since, stop):
+        raise RetryLater(
+            "the source gives nothing of a span of which candles are stored",
+            where=str(task.series),
+            found=f"nothing from {since.isoformat()} to {stop.isoformat()}",
+            expected="at least the stored candles again",
+            fix="repeat later; what is stored stays",
+        )
+
+
+def _answers(task: Task, since: pd.Timestamp, stop: pd.Timestamp) -> bool:
+    """Ask and store; an empty answer where candles are stored is no answer."""
     candles = _fetch(task, since, stop)
     if len(candles):
         _require_stored(task, (since, stop), candles)
         written = task.store.write(task.series, candles, task.at)
         task.tally.appended += written.appended
         task.tally.revised += len(written.revised)
-    if len(candles) or not len(task.store.times(task.series, since, stop)):
-        task.tally.answered.append((since, stop))
+    elif len(task.store.times(task.series, since, stop)):
+        return False
+    task.tally.answered.append((since, stop))
+    return True
 
 
 def _fetch(task: Task, since: pd.Timestamp, stop: pd.Timestamp) -> pd.DataFrame:

@@ -7,7 +7,6 @@ it; then nobody asks again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import DataError
 from pipeline.market.partitions import Moments, index_of, moments_of
+from pipeline.market.spans import encode_spans, read_spans
 
-FILE = "holes.json"
+FILE, NAME = "holes.json", "confirmed"
 Reason = Literal["no_trade", "outage", "not_listed"]
 Kind = Literal["no_trade", "outage", "unknown"]
 UNLISTED: Reason = "not_listed"
@@ -80,15 +79,20 @@ def missing_between(times: pd.DatetimeIndex, step: pd.Timedelta) -> Moments:
 
 def holes(missing: Moments, confirmed: Iterable[Confirmed], step: pd.Timedelta) -> list[Hole]:
     """Missing candles as holes, cut where the kind changes."""
+    return [
+        Hole(stamp(run[0]), stamp(run[-1]), len(run), kind)
+        for run, kind in _labelled(missing, kinds_of(missing, confirmed), step)
+    ]
+
+
+def kinds_of(missing: Moments, confirmed: Iterable[Confirmed]) -> Kinds:
+    """Why each candle is missing, as far as that was confirmed."""
     found: Kinds = np.full(len(missing), "unknown", dtype=object)
     for span in confirmed:
         if span.kind != UNLISTED:
             ends = moment_of(span.first), moment_of(span.last) + 1
             found[slice(*np.searchsorted(missing, ends))] = span.kind
-    return [
-        Hole(stamp(run[0]), stamp(run[-1]), len(run), kind)
-        for run, kind in _labelled(missing, found, step)
-    ]
+    return found
 
 
 def confirmed_spans(
@@ -122,32 +126,13 @@ def read(folder: Path) -> list[Confirmed]:
     DataError
         When the file holds something else.
     """
-    path = folder / FILE
-    try:
-        return [_parsed(span) for span in json.loads(path.read_bytes())["confirmed"]]
-    except FileNotFoundError:
-        return []
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            "is no list of holes",
-            where=str(path),
-            found=" ".join(str(error).split()),
-            fix="delete that file and sync again; every hole is then asked for anew",
-        ) from None
+    return read_spans(folder / FILE, NAME, _parsed, "every hole is then asked for anew")
 
 
 def encode(spans: Iterable[Confirmed]) -> bytes:
     """Bytes of ``holes.json``; equal spans give equal bytes."""
-    told = [
-        {
-            "first": span.first.isoformat(),
-            "last": span.last.isoformat(),
-            "kind": span.kind,
-            "confirmed_at": span.confirmed_at.isoformat(),
-        }
-        for span in sorted(spans, key=lambda span: span.first)
-    ]
-    return (json.dumps({"confirmed": told}, indent=1) + "\n").encode()
+    ordered = sorted(spans, key=lambda span: span.first)
+    return encode_spans(NAME, map(_told, ordered))
 
 
 def inside(missing: Moments, spans: Iterable[tuple[pd.Timestamp, pd.Timestamp]]) -> Moments:
@@ -181,6 +166,15 @@ def _labelled(moments: Moments, labels: Kinds, step: pd.Timedelta) -> Iterable[t
     places = np.split(np.arange(len(moments)), np.flatnonzero(turns) + 1)
     for place in places:
         yield moments[place], labels[place[0]]
+
+
+def _told(span: Confirmed) -> dict[str, str]:
+    return {
+        "first": span.first.isoformat(),
+        "last": span.last.isoformat(),
+        "kind": span.kind,
+        "confirmed_at": span.confirmed_at.isoformat(),
+    }
 
 
 def _parsed(told: dict[str, str]) -> Confirmed:

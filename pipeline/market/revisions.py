@@ -40,6 +40,11 @@ class Revision:
     old: dict[str, float]
     new: dict[str, float]
 
+    @property
+    def key(self) -> str:
+        """Which candle, and when it was seen to change."""
+        return f"{self.time.isoformat()} seen {self.seen_at.isoformat()}"
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -117,8 +122,9 @@ def refuse_stranger(compared: Compared, again: int, series: str) -> None:
         where=f"{series}, {at.isoformat()}",
         found=repr(float(compared.new["close"].iloc[0])),
         expected=f"{float(compared.old['close'].iloc[0])!r} as stored",
-        fix="find out what the source serves; if it is right and the store wrong, vintage data "
-        f"forget {series}, then sync",
+        fix="find out what the source serves; if it revised these alone, vintage data sync --force "
+        "since= a moment some candles earlier compares and replaces all from there; if the whole "
+        f"store is wrong, vintage data forget {series}, then sync",
     )
 
 
@@ -136,6 +142,24 @@ def read(folder: Path) -> list[Revision]:
     except FileNotFoundError:
         return []
     return [_parsed(line, number, path) for number, line in enumerate(lines)]
+
+
+def known_to(cut: pd.DataFrame, every: Iterable[Revision]) -> list[Revision]:
+    """Revisions that a cut was made after: for each candle, up to the last whose values it has.
+
+    The journal is written before the candle, so its lines alone do not tell what a cut holds.
+    """
+    by_time: dict[pd.Timestamp, list[Revision]] = {}
+    for revision in every:
+        if revision.time in cut.index:
+            by_time.setdefault(revision.time, []).append(revision)
+    known = []
+    for time, seen in by_time.items():
+        row = cut.loc[time]
+        while seen and any(row[name] != value for name, value in seen[-1].new.items()):
+            seen.pop()
+        known += seen
+    return sorted(known, key=lambda revision: revision.number)
 
 
 def lines_of(compared: Compared, held: Sequence[Revision], seen_at: pd.Timestamp) -> list[str]:

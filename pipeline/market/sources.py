@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import DataError
 from pipeline.market.partitions import moments_of
+from pipeline.market.spans import encode_spans, read_spans
 
-FILE = "sources.json"
+FILE, NAME = "sources.json", "borrowed"
 COLUMN = "source"
+IMPORTED = "import"  # rows of a file that says whose they are, but proves it by nothing
+Names = np.ndarray[Any, np.dtype[np.object_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +36,12 @@ def read(folder: Path) -> list[Borrowed]:
     DataError
         When the file holds something else.
     """
-    path = folder / FILE
-    try:
-        told = json.loads(path.read_bytes())["borrowed"]
-        return [_parsed(span) for span in told]
-    except FileNotFoundError:
-        return []
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            "is no list of sources",
-            where=str(path),
-            found=" ".join(str(error).split()),
-            fix="delete that file; its rows then count as the feed's own",
-        ) from None
+    return read_spans(folder / FILE, NAME, _parsed, "its rows then count as the feed's own")
 
 
 def encode(spans: Iterable[Borrowed]) -> bytes:
     """Bytes of ``sources.json``; equal spans give equal bytes."""
-    told = [
-        {"first": _text(span.first), "last": _text(span.last), "source": span.source}
-        for span in spans
-    ]
-    return (json.dumps({"borrowed": told}, indent=1) + "\n").encode()
+    return encode_spans(NAME, map(_told, spans))
 
 
 def updated(
@@ -80,9 +66,7 @@ def updated(
     [(2, 'b')]
     """
     every = known.union(pd.DatetimeIndex(named.index))
-    moments, names = moments_of(every), np.full(len(every), own, dtype=object)
-    for span in held:
-        names[slice(*np.searchsorted(moments, [span.first, span.last + 1]))] = span.source
+    moments, names = moments_of(every), senders(held, every, own)
     names[every.get_indexer(named.index)] = named.to_numpy(object)
     runs = np.split(np.arange(len(names)), np.flatnonzero(names[1:] != names[:-1]) + 1)
     return [
@@ -90,6 +74,15 @@ def updated(
         for run in runs
         if len(run) and names[run[0]] != own
     ]
+
+
+def senders(spans: Iterable[Borrowed], times: pd.DatetimeIndex, own: str) -> Names:
+    """Who sent each candle."""
+    moments = moments_of(times)
+    names: Names = np.full(len(moments), own, dtype=object)
+    for span in spans:
+        names[slice(*np.searchsorted(moments, [span.first, span.last + 1]))] = span.source
+    return names
 
 
 def counts(spans: Iterable[Borrowed], times: pd.DatetimeIndex, own: str) -> dict[str, int]:
@@ -103,8 +96,9 @@ def counts(spans: Iterable[Borrowed], times: pd.DatetimeIndex, own: str) -> dict
     return {own: len(moments) - sum(elsewhere.values()), **elsewhere}
 
 
-def _text(moment: int) -> str:
-    return pd.Timestamp(moment, unit="ms", tz="UTC").isoformat()
+def _told(span: Borrowed) -> dict[str, str]:
+    first, last = (pd.Timestamp(end, unit="ms", tz="UTC") for end in (span.first, span.last))
+    return {"first": first.isoformat(), "last": last.isoformat(), "source": span.source}
 
 
 def _parsed(told: dict[str, str]) -> Borrowed:

@@ -141,6 +141,20 @@ class CandleStore:
         borrowed = sources.read(self.folder(series))
         return sources.counts(borrowed, self.times(series, start, end), series.feed)
 
+    def own(self, series: Series) -> pd.DataFrame:
+        """Read the candles that the series' own feed sent.
+
+        Raises
+        ------
+        DataError
+            When a file is damaged.
+        """
+        candles = self.read(series)
+        borrowed = sources.read(self.folder(series))
+        senders = sources.senders(borrowed, pd.DatetimeIndex(candles.index), series.feed)
+        own: pd.DataFrame = candles.loc[senders == series.feed]
+        return own
+
     def lacks(self, series: Series, start: pd.Timestamp, end: pd.Timestamp) -> bool:
         """Tell whether asking the source could bring a candle of [start, end)."""
         held, step = self.span(series), duration(series.timeframe)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -23,8 +24,10 @@ from pipeline.market.asking import (
     unlisted,
 )
 from pipeline.market.candles import duration
-from pipeline.market.confirming import Answered, confirm
+from pipeline.market.confirming import Answered, confirm, fates, open_slots
 from pipeline.market.exchanges.base import Exchange, Instrument
+from pipeline.market.owed import require_given
+from pipeline.market.partitions import Moments
 from pipeline.market.plan import Ends
 from pipeline.market.reasons import Rule
 from pipeline.market.store import CandleStore, Series
@@ -65,9 +68,12 @@ class SyncReport:
     ----------
     asked, appended, revised
         Candles asked for, added, and replaced because the source changed its mind.
-    recovered, empty, unknown
-        Of the holes that were asked for, candles that came after all and those that the source
-        confirmed not to have; and candles of the span that nobody has answered for.
+    recovered, empty
+        Of the candles that were missing inside what is stored, those that came after all, and
+        those that the source confirmed not to have. A repair counts all of them, and what came
+        before the venue's first candle; otherwise those of the span that nobody had answered for.
+    unknown
+        Candles that still nobody has answered for, of the span or, in a repair, of the series.
     """
 
     series: Series
@@ -108,16 +114,32 @@ def sync(  # noqa: PLR0913, PLR0917 - the three that name a series, and the two 
     ends = start.ceil(step), _closed(end, exchange, how).floor(step)
     series = Series(exchange.feed, market.name, timeframe)
     at = ends[1] if how.now is None else how.now
+    exchange = _beside(_hurried(exchange), store, series)
     task = Task(store, exchange, market, series, ends, at, how.notify, Tally())
+    counted = None if how.repair else ends
+    asked = open_slots(store, series, counted)
     try:
         if ends[0] < ends[1]:
             (renew if how.force else extend)(task)
         ask_for_holes(task, how.repair)
+        require_given(task)
     except VintageError as error:
         _settle(task)
         raise _naming_what_lacks(error, task) from None
     _settle(task)
-    return _report(task)
+    return _report(task, asked, counted)
+
+
+def _hurried(exchange: Exchange) -> Exchange:
+    """An exchange on the network ends all that one sync asks for by one deadline."""
+    limit = getattr(exchange, "for_one_sync", None)
+    return exchange if limit is None else limit()
+
+
+def _beside(exchange: Exchange, store: CandleStore, series: Series) -> Exchange:
+    """An exchange of several sources compares them with what is stored."""
+    compare = getattr(exchange, "beside", None)
+    return exchange if compare is None else compare(partial(store.own, series))
 
 
 def _closed(end: pd.Timestamp, exchange: Exchange, how: How) -> pd.Timestamp:
@@ -131,14 +153,15 @@ def _settle(task: Task) -> None:
     if task.store.span(task.series) is None:
         return
     longest = getattr(task.exchange, "outage_candles", None) or int(-(-QUIET // task.step))
-    rule = Rule(getattr(task.exchange, "omits_empty", False), longest)
+    rule = Rule(task.step, task.exchange.omits_empty, longest)
     answered = Answered(task.tally.answered, task.at, task.tally.unlisted_from)
     confirm(task.store, task.series, answered, rule)
 
 
-def _report(task: Task) -> SyncReport:
+def _report(task: Task, asked: Moments, counted: Ends | None) -> SyncReport:
     stored, tally = task.store.span(task.series), task.tally
-    holes = task.store.holes(task.series, *task.ends) if stored else []
+    recovered, empty = fates(task.store, task.series, asked)
+    holes = task.store.holes(task.series, *(counted or (None, None)))
     return SyncReport(
         series=task.series,
         asked=tally.asked,
@@ -146,8 +169,8 @@ def _report(task: Task) -> SyncReport:
         first=stored.first if stored else None,
         last=stored.last if stored else None,
         revised=tally.revised,
-        recovered=tally.recovered,
-        empty=tally.empty,
+        recovered=recovered,
+        empty=empty,
         unknown=sum(hole.candles for hole in holes if hole.kind == "unknown"),
     )
 

@@ -108,7 +108,7 @@ def merge(folder: Path, series: Series, came: Incoming, seen_at: pd.Timestamp | 
     whole = revisions.joined(list(compared.values()))
     if seen_at is None:
         revisions.refuse_revised(whole, str(series))
-    revisions.refuse_stranger(whole, len(came.candles) - len(whole.fresh), str(series))
+    _refuse_stranger(folder, series, came, whole)
     held = revisions.read(folder)
     moments = whole.fresh.index.union(whole.new.index)
     changed = {name: part for name, part in compared.items() if len(part.fresh) or len(part.old)}
@@ -179,6 +179,18 @@ def contents(folder: Path) -> list[Path]:
     """Files that make up a series: what is known beside the candles, then its months."""
     beside = [folder / name for name in SIDECARS if (folder / name).exists()]
     return [*beside, *months_of(folder)]
+
+
+def _refuse_stranger(
+    folder: Path, series: Series, came: Incoming, whole: revisions.Compared
+) -> None:
+    """A sender is compared with what it sent itself, and with what was imported for it."""
+    times = pd.DatetimeIndex(came.candles.index)
+    senders = sources.senders(sources.read(folder), times, series.feed)
+    alike = times[(came.named.to_numpy() == senders) | (senders == sources.IMPORTED)]
+    old, new = (part.loc[part.index.isin(alike)] for part in (whole.old, whole.new))
+    again = len(alike.difference(whole.fresh.index))
+    revisions.refuse_stranger(revisions.Compared(whole.fresh, old, new), again, str(series))
 
 
 def _written(folder: Path, made: Merge) -> Written:

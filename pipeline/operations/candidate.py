@@ -40,7 +40,7 @@ class Candidate:
     quality: Node
     out_of_fold: dict[str, OutOfFold]
     timings: dict[str, Timing]
-    revisions_known: int = 0
+    revisions_known: tuple[str, ...] = ()
 
 
 def collect(workspace: Workspace, slot: Slot, run: RunFacts) -> Candidate:
@@ -78,7 +78,7 @@ def collect(workspace: Workspace, slot: Slot, run: RunFacts) -> Candidate:
         scores={head: detail["scores"] for head, detail in details.items()},
         quality=quality,
         out_of_fold={head: _out_of_fold(frames[head], told[head]) for head in told},
-        revisions_known=_json(workspace, paths.RAW_MANIFEST).get("revisions_known", 0),
+        revisions_known=tuple(_json(workspace, paths.RAW_MANIFEST).get("revisions_known", ())),
         timings={stage: timing for stage, timing in timings.items() if timing},
     )
 

@@ -99,7 +99,7 @@ def _decide(
     registry, at = places.registry, now.isoformat()
     before = champion(registry.root, target.slot)
     TrialFacts.of_local(target.plan.local, "compose").count(registry.root, "retrain")
-    note = {KNOWN: built.revisions_known}
+    note = {KNOWN: list(built.revisions_known)}
     added = registry.add(target.slot, built.files, registered_at=at, note=note)
     if costs := _costs(built, ran):
         registry.note(target.slot, added.version, "built", at, **costs)

@@ -37,8 +37,7 @@ def mark_revised(
     """Note `data_revised`, once, on each champion that was built on candles of a series.
 
     A version counts as built on a candle when that lies between the first and last of its data,
-    and was revised after its cut was made: the `registered` event says how many revisions were
-    known then.
+    and its cut lacks a revision of it: the `registered` event names those that the cut has.
     """
     revisions = store.revisions(series)
     if not revisions:
@@ -59,7 +58,8 @@ def _touched(
         except RegistryError as error:
             log.event("champion_unreadable", slot=str(slot), why=str(error))
             continue
-        newer = _inside(card, revisions[_known(events) :])
+        known = _known(events)
+        newer = [revision for revision in _inside(card, revisions) if revision.key not in known]
         if newer and all(event["event"] != EVENT for event in events):
             yield slot, version, newer
 
@@ -80,10 +80,10 @@ def _reads(card: dict[str, Any], series: Series) -> bool:
     return names == (series.feed, series.market, series.timeframe)
 
 
-def _known(events: list[dict[str, Any]]) -> int:
+def _known(events: list[dict[str, Any]]) -> set[str]:
     notes = [event.get("note", {}) for event in events if event.get("event") == REGISTERED]
     known = [note.get(KNOWN) for note in notes if isinstance(note, dict)]
-    return next((count for count in known if isinstance(count, int)), 0)
+    return {key for keys in known if isinstance(keys, list) for key in keys}
 
 
 def _inside(card: dict[str, Any], revisions: list[Revision]) -> list[Revision]:

@@ -10,7 +10,7 @@ from pipeline.market.candles import TIMEFRAMES
 from pipeline.sandbox.messages import Answer, Ask, milliseconds
 from pipeline.sandbox.numerals import numeral
 from pipeline.sandbox.paging import newest, oldest
-from pipeline.sandbox.world import Series, World
+from pipeline.sandbox.world import WEEK, Series, World
 
 DEFAULT, MOST = 500, 1500
 KLINES = "fapi/v1/klines"
@@ -54,7 +54,7 @@ def _klines(world: World, ask: Ask) -> Answer:
     if symbol not in world.listed("binance"):
         return refusal(-1121, "Invalid symbol.")
     series = Series("binance", symbol, interval)
-    if interval not in TIMEFRAMES or not world.serves(series):
+    if interval not in (*TIMEFRAMES, WEEK) or not world.serves(series):
         return refusal(-1120, "Invalid interval.")
     try:
         limit = min(int(ask.query.get("limit") or DEFAULT), MOST)

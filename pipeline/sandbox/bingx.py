@@ -14,7 +14,7 @@ from pipeline.market.candles import TIMEFRAMES
 from pipeline.sandbox.messages import Answer, Ask, milliseconds
 from pipeline.sandbox.numerals import numeral
 from pipeline.sandbox.paging import newest, oldest
-from pipeline.sandbox.world import Series, World
+from pipeline.sandbox.world import WEEK, Series, World
 
 DEFAULT, MOST = 500, 1440
 KLINES = "openApi/swap/v3/quote/klines"
@@ -62,7 +62,7 @@ def _klines(world: World, ask: Ask) -> Answer:
             f"{symbol} not exist, please verify it in api: /openApi/swap/v2/quote/contracts",
         )
     series = Series("bingx", symbol, interval)
-    if interval not in TIMEFRAMES or not world.serves(series):
+    if interval not in (*TIMEFRAMES, WEEK) or not world.serves(series):
         return refusal(109400, f"Invalid parameters, err:interval: {interval} is not supported")
     try:
         limit = min(int(ask.query.get("limit") or DEFAULT), MOST)

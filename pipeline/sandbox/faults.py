@@ -16,6 +16,7 @@ BLOCK_SECONDS = 3.0
 DRIP_SECONDS = 0.5
 SKEW = pd.Timedelta(minutes=10)
 OVERLAP = 5
+KEPT = 100
 _MAINTENANCE = b"<!DOCTYPE html><html><body><h1>Service temporarily unavailable</h1></body></html>"
 
 
@@ -99,6 +100,15 @@ def _ignored_cursor(ask: Ask, respond: Respond) -> Answer:
     return respond(replace(ask, query=query))
 
 
+def _newest_only(ask: Ask, respond: Respond) -> Answer:
+    oldest, query = ask.now - KEPT * rows.step_of(ask), dict(ask.query)
+    if "startTime" in query:
+        query["startTime"] = str(max(int(query["startTime"]), milliseconds(oldest)))
+    answer = respond(replace(ask, query=query))
+    kept = [row for row in answer.rows if rows.opened(ask.venue, row) >= oldest]
+    return rows.with_rows(answer, kept) if answer.rows else answer
+
+
 def _jumping(ask: Ask, respond: Respond) -> Answer:
     factor = 1.05 if ask.turn % 2 else 0.95
     return rows.change_forming(respond(ask), ask, lambda row: [rows.scaled(ask.venue, row, factor)])
@@ -178,6 +188,9 @@ FAULTS: Mapping[str, Behaviour] = MappingProxyType(
         ),
         "overlapping_page": Behaviour("the page reaches 5 candles past its bound", _overlapping),
         "ignored_cursor": Behaviour("the newest page, whatever was asked", _ignored_cursor),
+        "newest_only": Behaviour(
+            "candles older than the newest 100 of their timeframe are not served", _newest_only
+        ),
         "jumping_forming": Behaviour("the forming candle jumps by 5 % and back", _jumping),
         "no_forming": Behaviour("the forming candle is left out", _no_forming),
         "revised_candle": Behaviour("the newest closed candle has prices 1 % higher", _revised),

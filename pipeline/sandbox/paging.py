@@ -5,13 +5,16 @@ from __future__ import annotations
 import pandas as pd
 
 from pipeline.sandbox.messages import Ask
-from pipeline.sandbox.world import Series, World
+from pipeline.sandbox.weeks import weeks
+from pipeline.sandbox.world import WEEK, Series, World
 
 
 def newest(
     world: World, series: Series, before: pd.Timestamp, count: int, ask: Ask
 ) -> pd.DataFrame:
     """The `count` newest candles with ``time < before`` that exist at `ask.now`, oldest first."""
+    if series.timeframe == WEEK:
+        return weeks(world, series.venue, series.symbol, ask.now)[:before].tail(count)
     first = world.first(series)
     before = min(before, ask.now.ceil(series.step) + series.step)
     reach = count
@@ -25,6 +28,8 @@ def newest(
 
 def oldest(world: World, series: Series, start: pd.Timestamp, count: int, ask: Ask) -> pd.DataFrame:
     """The `count` oldest candles with ``start <= time`` that exist at `ask.now`."""
+    if series.timeframe == WEEK:
+        return weeks(world, series.venue, series.symbol, ask.now)[start:].head(count)
     start = max(start.ceil(series.step), world.first(series))
     reach = count
     while True:

@@ -8,16 +8,16 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.market.candles import duration
+from pipeline.sandbox import upbit
 from pipeline.sandbox.messages import Answer, Ask
 from pipeline.sandbox.numerals import numeral
+from pipeline.sandbox.world import Series
 
 _PRICES: dict[str, tuple[Any, ...]] = {
     "upbit": ("opening_price", "high_price", "low_price", "trade_price"),
     "bingx": ("open", "high", "low", "close"),
     "binance": (1, 2, 3, 4),
 }
-_MINUTE = "v1/candles/minutes/"
 
 
 def with_rows(answer: Answer, rows: list[Any]) -> Answer:
@@ -36,10 +36,8 @@ def opened(venue: str, row: Any) -> pd.Timestamp:
 
 def step_of(ask: Ask) -> pd.Timedelta:
     """Length of the candles of a page that is asked for."""
-    if ask.venue != "upbit":
-        return duration(ask.query["interval"])
-    minutes = ask.path.removeprefix(_MINUTE)
-    return pd.Timedelta(minutes=int(minutes) if minutes.isdigit() else 24 * 60)
+    timeframe = upbit.timeframe_of(ask.path) if ask.venue == "upbit" else ask.query["interval"]
+    return Series(ask.venue, "", timeframe or "1d").step
 
 
 def scaled(venue: str, row: Any, factor: float) -> Any:

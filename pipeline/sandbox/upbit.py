@@ -10,10 +10,11 @@ import pandas as pd
 
 from pipeline.sandbox.messages import Answer, Ask, milliseconds
 from pipeline.sandbox.paging import newest, seen
-from pipeline.sandbox.world import Series, World
+from pipeline.sandbox.world import WEEK, Series, World
 
 MOST = 200
 UNITS = {"1": "1m", "3": "3m", "5": "5m", "15": "15m", "30": "30m", "60": "1h", "240": "4h"}
+COARSE = {"v1/candles/days": "1d", "v1/candles/weeks": WEEK}
 NAMES = {"BTC": "Bitcoin", "ETH": "Ethereum", "XRP": "XRP", "SOL": "Solana"}
 KOREAN = {"BTC": "비트코인", "ETH": "이더리움", "XRP": "엑스알피", "SOL": "솔라나"}
 _MINUTES = re.compile(r"^v1/candles/minutes/(\d+)$")
@@ -24,10 +25,9 @@ def respond(world: World, ask: Ask) -> Answer:
     """Answer one request as Upbit does."""
     if ask.path == "v1/market/all":
         return Answer(_markets(world, ask))
-    minutes = _MINUTES.match(ask.path)
-    if minutes is None and ask.path != "v1/candles/days":
+    if _MINUTES.match(ask.path) is None and ask.path not in COARSE:
         return refusal(404, "Not Found", 404)
-    timeframe = UNITS.get(minutes[1]) if minutes else "1d"
+    timeframe = timeframe_of(ask.path)
     if "market" not in ask.query:
         return refusal(400, "Missing request parameter error. Check the required parameters!", 400)
     if ask.query["market"] not in world.listed("upbit"):
@@ -35,6 +35,12 @@ def respond(world: World, ask: Ask) -> Answer:
     if timeframe is None or not world.serves(Series("upbit", ask.query["market"], timeframe)):
         return refusal(400, "Invalid parameter. Check the given value!", "invalid_parameter")
     return _page(world, Series("upbit", ask.query["market"], timeframe), ask)
+
+
+def timeframe_of(path: str) -> str | None:
+    """Timeframe of a path of candles; None where there is none such."""
+    minutes = _MINUTES.match(path)
+    return UNITS.get(minutes[1]) if minutes else COARSE.get(path)
 
 
 def series_of(ask: Ask) -> str | None:
@@ -107,7 +113,9 @@ def read_to(text: str) -> pd.Timestamp:
 def _row(series: Series, at: Any, row: pd.Series, now: pd.Timestamp) -> dict[str, Any]:
     last = at + series.step + _last_tick(f"{series.symbol}{at}")
     minutes = (
-        {} if series.timeframe == "1d" else {"unit": int(series.step / pd.Timedelta(minutes=1))}
+        {}
+        if series.timeframe in COARSE.values()
+        else {"unit": int(series.step / pd.Timedelta(minutes=1))}
     )
     return {
         "market": series.symbol,

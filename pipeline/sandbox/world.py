@@ -23,6 +23,7 @@ SYMBOLS: Mapping[str, tuple[str, ...]] = {
 }
 COLUMNS = (*REQUIRED, "value", "taker_volume")
 OMITS_EMPTY = ("upbit",)
+WEEK = "1w"  # served of every symbol; it tells how far back its candles go
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Series:
     @property
     def step(self) -> pd.Timedelta:
         """Length of one candle."""
-        return duration(self.timeframe)
+        return pd.Timedelta(days=7) if self.timeframe == WEEK else duration(self.timeframe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ class World:
 
     def serves(self, series: Series) -> bool:
         """Whether a listed symbol has candles of that timeframe."""
+        if series.timeframe == WEEK:
+            return True
         if self.folder is None:
             return duration(series.timeframe) % pd.Timedelta(minutes=5) == pd.Timedelta(0)
         return (series.symbol.replace("-", ""), series.timeframe) in recorded.files(self.folder)

@@ -13,6 +13,7 @@ from pipeline.errors import DataError
 from pipeline.frames import key_by_market, write_frame
 from pipeline.market.candles import duration, moment
 from pipeline.market.exchanges.base import Exchange, Instrument
+from pipeline.market.revisions import known_to
 from pipeline.market.store import CandleStore, Series
 from pipeline.market.sync import How, sync
 from pipeline.runner import Context, Facts
@@ -36,8 +37,8 @@ def run(config: Config, context: Context) -> Facts:
     """Sync the store where it lacks candles, then cut; a pure function of the store.
 
     The manifest says beside the rows who sent them (`sources`), what is missing and why
-    (`holes`), which candles came with other values once (`revised`), and how many lines the
-    journal of revisions had (`revisions_known`).
+    (`holes`), which candles came with other values once (`revised`), and which of these revisions
+    the cut holds (`revisions_known`).
     """
     exchange: Exchange = context.build(config.exchange, "exchange")
     start, end = span(config)
@@ -70,7 +71,8 @@ def span(config: Config) -> tuple[pd.Timestamp, pd.Timestamp]:
 def _known(store: CandleStore, series: Series, candles: pd.DataFrame) -> Facts:
     """What the store knows of the cut beside its candles."""
     ends = candles.index[0], candles.index[-1] + duration(series.timeframe)
-    revised = {revision.time for revision in store.revisions(series, *ends)}
+    every = store.revisions(series, *ends)
+    known = known_to(candles, every)
     return {
         "feed": series.feed,
         "sources": store.sources(series, *ends),
@@ -83,8 +85,8 @@ def _known(store: CandleStore, series: Series, candles: pd.DataFrame) -> Facts:
             }
             for hole in store.holes(series, *ends)
         ],
-        "revised": [time.isoformat() for time in sorted(revised)],
-        "revisions_known": len(store.revisions(series)),
+        "revised": [time.isoformat() for time in sorted({one.time for one in every})],
+        "revisions_known": [revision.key for revision in known],
     }
 
 

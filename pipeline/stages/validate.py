@@ -53,6 +53,10 @@ def _save(market: str, checked: Checked) -> None:
     write_frame(paths.QUARANTINE, key_by_market(checked.quarantined, market))
 
 
-def _sources(manifest: Node) -> dict[str, int]:
+def _sources(manifest: Node) -> Facts:
     rows: dict[str, int] = manifest["sources"]
-    return {f"rows_from_{source}": count for source, count in rows.items()} if len(rows) > 1 else {}
+    mixed = rows if len(rows) > 1 else {}
+    return {
+        "feed": manifest["feed"],
+        **{f"rows_from_{source}": count for source, count in mixed.items()},
+    }

@@ -6,7 +6,6 @@ what a reader sees, and lets the next process do the work again.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import random
@@ -35,42 +34,11 @@ from tests.crash.works import (
     store_of,
     wrong,
 )
+from tests.faults import CLEAN, COUNTED, ESCAPED, REFUSED, Fault
 from tests.stored import SERIES
 from tests.volume import volume
 
-OPERATIONS = ("open", "write", "fsync", "rename", "replace", "mkdir", "unlink", "rmdir", "truncate")
-OPERATIONS += ("link",)
-ROOM = {"open", "write", "mkdir", "link"}
-WRITES = os.O_WRONLY | os.O_RDWR
 MEMORY = Path("/dev/shm")
-CLEAN, KILLED, REFUSED, ESCAPED, COUNTED = 0, 9, 6, 1, 100
-
-
-class Fault:
-    """Counts file operations that write, and lets one of them fail."""
-
-    def __init__(self, at: int, kind: str) -> None:
-        self.left, self.kind = at, kind
-        for name in OPERATIONS:
-            setattr(os, name, self.wrapped(name, getattr(os, name)))
-
-    def wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def operation(*given: Any, **named: Any) -> Any:
-            if name != "open" or given[1] & WRITES:
-                self.left -= 1
-                self.strike(name, real, given)
-            return real(*given, **named)
-
-        return operation
-
-    def strike(self, name: str, real: Callable[..., Any], given: tuple[Any, ...]) -> None:
-        if self.kind == "full":
-            if self.left <= 0 and name in ROOM and not str(given[0]).endswith(".lock"):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), given[0])
-        elif self.left == 0:
-            if name == "write":
-                real(given[0], given[1][: len(given[1]) // 2])
-            os._exit(KILLED)
 
 
 def forked(work: Callable[[], Any]) -> int:
@@ -92,9 +60,9 @@ def ended(child: int) -> int:
 
 def struck(work: Work, folder: Path, at: int, kind: str) -> int:
     def attempt() -> int:
-        fault = Fault(at, kind)
+        fault = Fault(at, kind, spared=".lock")
         work.act(folder)
-        return CLEAN if fault.left > 0 else COUNTED
+        return COUNTED if fault.struck else CLEAN
 
     return ended(forked(attempt))
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.errors import DataError, RetryLater
 from pipeline.market import asking
 from pipeline.market.candles import duration
-from pipeline.market.exchanges.base import Instrument, Market
+from pipeline.market.exchanges.base import Instrument
 from pipeline.market.exchanges.replay import Replay
 from pipeline.market.exchanges.simulated import Simulated
 from pipeline.market.holes import Confirmed, Hole, holes, missing_between
@@ -26,16 +26,7 @@ from tests.volume import volume
 
 START = pd.Timestamp("2023-01-01T00:00Z")
 HOURS = 24 * 100
-MARKET = Market(
-    name="SIM-P",
-    exchange="simulated",
-    symbol="SIM-P",
-    base="P",
-    quote="SIM",
-    fee_bps=5,
-    slippage_bps=2,
-    source="test",
-)
+MARKET = Instrument(name="SIM-P", symbol="SIM-P")
 SERIES = Series("simulated", "SIM-P", "1h")
 WHOLE = Simulated().fetch(MARKET, "1h", START, START + pd.Timedelta(hours=HOURS))
 MINUTES = st.integers(0, HOURS * 60)
@@ -111,7 +102,7 @@ def test_holes_are_what_is_missing(dropped: set[int], limit: int) -> None:
     text = "".join("x" if row in dropped else " " for row in range(400))
     runs = [len(run) for run in text.split()]
     as_of = WHOLE.index[400]
-    rules = Validation(max_hole_candles=limit)
+    rules = Validation(max_unknown_hours=limit)
     if max(runs, default=0) > limit:
         with pytest.raises(DataError, match="max_hole"):
             rules.check(frame, "1h", as_of)

@@ -19,7 +19,7 @@ from pipeline.market.exchanges.line import Line
 from pipeline.market.exchanges.machine import Deadline
 from pipeline.market.exchanges.page import gaps_of
 from pipeline.market.exchanges.paging import Download
-from pipeline.market.exchanges.rate_bucket import RateBucket, RateLimit
+from pipeline.market.exchanges.rate_bucket import RateLimit
 from pipeline.market.exchanges.rows import to_frame
 from pipeline.market.exchanges.venue import Ask, Venue
 from tests.machine import Hands
@@ -28,6 +28,7 @@ from tests.volume import volume
 START = pd.Timestamp("2025-12-01T00:00Z")
 HOUR = pd.Timedelta(hours=1)
 ROWS, SLOTS = 8, 90
+COARSE = 10 * HOUR
 SPOILS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "nothing": lambda page: page.iloc[:0],
     "half": lambda page: page.iloc[: len(page) // 2],
@@ -80,10 +81,13 @@ def frame(present: np.ndarray) -> pd.DataFrame:
 
 
 def download(desk: FakeDesk, hands: Hands, *, tells_first: bool) -> Download:
-    first = desk.truth.index[0] if len(desk.truth) else None
+    def first(_line: Line, _symbol: str, _timeframe: str) -> pd.Timestamp:
+        if desk.truth.empty:
+            raise Fault("there is no candle")
+        return desk.truth.index[0] if tells_first else desk.truth.index[0] + COARSE
+
     venue = Venue(
         name="fake",
-        address="fake",
         base_url="",
         limit=RateLimit(1, 1, ""),
         rows=ROWS,
@@ -93,11 +97,11 @@ def download(desk: FakeDesk, hands: Hands, *, tells_first: bool) -> Download:
         symbol_of=lambda market: market.symbol,
         open=lambda line: desk,
         judge=lambda answer, now: 0.0,
-        first=(lambda line, symbol, timeframe: first) if tells_first else None,
+        first=first,
         tells_first=tells_first,
     )
     line = Line(
-        bucket=RateBucket.of("fake", 1, hands.machine),
+        rate=1,
         judge=venue.judge,
         deadline=Deadline.after(hands.machine, 1e6),
         timeout=1,

@@ -10,12 +10,12 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.market.candles import COLUMNS
 from pipeline.market.checks.tables import check_table
+from pipeline.market.quality import Quality
 from pipeline.market.validation import Asked, Validation
 
 pytestmark = pytest.mark.real
 LATER = pd.Timestamp("2026-02-01T00:00Z")
 OLD = {"stale_end": "count"}
-HOLED = {"max_hole": "count"}
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -28,10 +28,10 @@ def read(path: Path) -> pd.DataFrame:
 
 def check(
     candles: pd.DataFrame, timeframe: str, reference: pd.DataFrame | None = None, **more: str
-) -> None:
+) -> Quality:
     rules = Validation(verdicts=OLD | more)
     asked = Asked("A-B", candles.index[0], reference=reference)
-    rules.check(candles, timeframe, LATER, asked)
+    return rules.check(candles, timeframe, LATER, asked)
 
 
 @pytest.mark.parametrize("market", ["KRW-BTC", "KRW-SOL"])
@@ -44,7 +44,7 @@ def test_korean_hours_are_told_by_the_clean_file(real_data: Path, market: str) -
     check(late, "1h")
     missing = 6 if market == "KRW-SOL" else 5
     with pytest.raises(DataError, match=rf"max_hole.*{missing} in a row"):
-        Validation(max_hole_candles=missing - 1, verdicts=OLD).check(late, "1h", LATER)
+        Validation(max_unknown_hours=missing - 1, verdicts=OLD).check(late, "1h", LATER)
     check(clean, "1h", clean)
 
 
@@ -57,7 +57,7 @@ def test_two_pulls_glued_together(real_data: Path) -> None:
 def test_a_resumed_download(real_data: Path) -> None:
     resumed = read(real_data / "dirty/binance_BTCUSDT-5m_resumed.parquet")
     with pytest.raises(DataError, match=r"non_finite: 9 candles.*column value"):
-        check(resumed, "5m", **HOLED)
+        check(resumed, "5m", max_hole="count")
     with pytest.raises(DataError, match=r"max_hole.*223 in a row"):
         check(resumed.drop(columns="value"), "5m")
 
@@ -87,4 +87,5 @@ def test_clean_files_pass(real_data: Path) -> None:
     assert len(files) > 15
     for path in files:
         code = path.stem.rpartition("-")[2]
-        check(read(path), {"60m": "1h"}.get(code, code))
+        quality = check(read(path), {"60m": "1h"}.get(code, code))
+        assert {broken.name for broken in quality.checks} <= {"stale_end"}, path.name

@@ -42,8 +42,8 @@ def test_recorded_hours_go_through_store_and_rules(
     assert quality.last == pd.Timestamp("2025-12-19T23:00Z")
     assert not quality.history_short
     assert pd.Timestamp("2025-10-25T18:00Z") not in candles.index
-    with pytest.raises(DataError, match=r"max_hole.*2025-10-25T1[67]:00"):
-        Validation(max_hole_candles=hole - 1).check(candles, "1h", AS_OF)
+    with pytest.raises(DataError, match=r"max_hole.*2025-10-25T1[78]:00"):
+        Validation(max_unknown_hours=hole - 1).check(candles, "1h", AS_OF)
 
 
 @pytest.mark.parametrize("name", MARKETS)

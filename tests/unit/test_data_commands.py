@@ -14,6 +14,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.commands import candle_bar, data_sync
+from pipeline.errors import DataError, RetryLater
 from pipeline.market.exchanges.simulated import Simulated
 from pipeline.market.store import CandleStore, Series
 from pipeline.market.sync import Progress
@@ -148,6 +149,33 @@ def test_repair_tells_what_it_found(home: Path, capsys: Capture) -> None:
     )
     report = facts(capsys, "sync", *words, *span, "--repair")
     assert (report["recovered"], report["confirmed_empty"], report["still_missing"]) == (0, 1, 0)
+
+
+def test_a_sync_without_candles_fails_and_names_the_span(home: Path, capsys: Capture) -> None:
+    whole = pd.Timestamp("2025-12-01T00:00Z"), pd.Timestamp("2025-12-05T00:00Z")
+    words = recorded(home, Simulated().fetch(*_instrument(), *whole))
+    span = ["as_of=2025-11-20T00:00Z", "days=3"]
+    assert main(["data", "sync", *words, *span]) == DataError.exit_code
+    told = capsys.readouterr().err
+    assert "missing: 2025-11-17T00:00:00+00:00 to 2025-11-20T00:00:00+00:00" in told
+
+
+def test_a_repair_that_is_not_answered_for_everything_fails(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(capsys, "sync", *WORDS, "days=3")
+    store, series = store_of(home), Series.parse(SERIES)
+    candles, whole = store.read(series), Simulated.fetch
+    store.forget(series)
+    store.append(series, candles.drop(index=candles.index[[10, 11]]))
+
+    def deaf(*given: Any) -> pd.DataFrame:
+        came = whole(*given)
+        return came.iloc[:0] if candles.index[10] in came.index else came
+
+    monkeypatch.setattr(Simulated, "fetch", deaf)
+    assert main(["data", "sync", *WORDS, "days=3", "--repair"]) == RetryLater.exit_code
+    assert "2 still missing" in capsys.readouterr().out
 
 
 def test_force_takes_what_the_source_says_now(home: Path, capsys: Capture) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import ConfigError, DataError, RetryLater
 from pipeline.frames import of_market, read_frame
+from pipeline.market import writing
 from pipeline.market.store import CandleStore, Series
 from pipeline.runner import Context
 from pipeline.stages import download, paths
@@ -62,19 +63,64 @@ def test_the_manifest_tells_what_the_cut_is_made_of(home: Path) -> None:
         (1, "no_trade"),
         (4, "outage"),
     ]
-    assert (manifest["revised"], manifest["revisions_known"]) == ([], 0)
+    assert (manifest["revised"], manifest["revisions_known"]) == ([], [])
     assert store_of(home).confirmed(SERIES)[0].confirmed_at == NOW
 
 
 def test_revisions_inside_the_cut_are_told(home: Path) -> None:
     run(Venue(SERVED))
     store = store_of(home)
-    for moment in ("2025-01-08T05:00Z", "2025-01-08T05:00Z", "2025-01-07T01:00Z"):
-        changed = store.read(SERIES).loc[[pd.Timestamp(moment)]]
-        store.write(SERIES, changed.assign(volume=changed["volume"] + 1), NOW)
+    for hour, moment in enumerate(("2025-01-08T05:00Z", "2025-01-08T05:00Z", "2025-01-07T01:00Z")):
+        revise(store, moment, NOW + pd.Timedelta(hours=hour))
     manifest = run(Venue(SERVED), history_days=1)
     assert manifest["revised"] == ["2025-01-08T05:00:00+00:00"]
-    assert manifest["revisions_known"] == 3
+    assert manifest["revisions_known"] == [
+        "2025-01-08T05:00:00+00:00 seen 2025-06-01T00:00:00+00:00",
+        "2025-01-08T05:00:00+00:00 seen 2025-06-01T01:00:00+00:00",
+    ]
+
+
+def test_a_revision_after_the_candles_were_read_is_not_known(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(Venue(SERVED))
+    store, times = store_of(home), ["2025-01-08T05:00Z", "2025-01-08T06:00Z"]
+    revise(store, times[0], NOW)
+    read = CandleStore.read
+
+    def slow(self: CandleStore, series: Series, *ends: pd.Timestamp) -> pd.DataFrame:
+        found = read(self, series, *ends)
+        if ends:
+            for time in times:
+                revise(self, time, NOW + pd.Timedelta(hours=1))
+        return found
+
+    monkeypatch.setattr(CandleStore, "read", slow)
+    manifest = run(Venue(SERVED))
+    first = "2025-01-08T05:00:00+00:00"
+    assert manifest["revisions_known"] == [f"{first} seen 2025-06-01T00:00:00+00:00"]
+    assert manifest["revised"] == [first, "2025-01-08T06:00:00+00:00"]
+
+
+def test_a_line_of_the_journal_whose_candle_was_not_written_is_not_known(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(Venue(SERVED))
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "write_atomic", _full)
+        with pytest.raises(OSError, match="full"):
+            revise(store_of(home), "2025-01-08T05:00Z", NOW)
+    assert len(store_of(home).revisions(SERIES)) == 1
+    assert run(Venue(SERVED))["revisions_known"] == []
+
+
+def _full(path: Path, content: bytes) -> None:
+    raise OSError("the disk is full")
+
+
+def revise(store: CandleStore, moment: str, at: pd.Timestamp) -> None:
+    held = store.read(SERIES).loc[[pd.Timestamp(moment)]]
+    store.write(SERIES, held.assign(volume=held["volume"] + 1), at)
 
 
 def test_what_is_stored_is_not_asked_for(home: Path) -> None:

@@ -9,17 +9,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from email.utils import format_datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, RetryLater
 from pipeline.market.exchanges import line as lines
 from pipeline.market.exchanges.answer import Answer
+from pipeline.market.exchanges.base import Instrument
 from pipeline.market.exchanges.faults import Fault
 from pipeline.market.exchanges.line import Line
 from pipeline.market.exchanges.machine import Deadline
+from pipeline.market.exchanges.online import Online
 from pipeline.market.exchanges.rate_bucket import RateBucket
 from tests.machine import Hands
 
@@ -80,7 +83,7 @@ def hands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hands:
 
 def line_of(hands: Hands, url: str, timeout: float = 0.4) -> Line:
     return Line(
-        bucket=RateBucket.of("test", 5, hands.machine),
+        rate=5,
         judge=lambda answer, now: 0.0,
         deadline=Deadline.after(hands.machine, 100),
         timeout=timeout,
@@ -191,7 +194,7 @@ def test_a_stated_block_is_published(served: Served, hands: Hands) -> None:
         line_of(hands, url, timeout=5).get(url)
     assert caught.value.until == NOW + pd.Timedelta(seconds=30)
     assert not caught.value.final
-    RateBucket.of("test", 5, hands.machine).take(Deadline.after(hands.machine, 60))
+    RateBucket.of(f"{url}/other", 5, hands.machine).take(Deadline.after(hands.machine, 60))
     assert hands.passed >= 30
 
 
@@ -240,4 +243,38 @@ def test_an_answer_reads_its_headers() -> None:
     assert Answer(200, "", {"Retry-After": "1.5"}, b"").retry_after == 1.5
     later = {**headers, "Retry-After": "Sat, 20 Dec 2025 00:01:00 GMT"}
     assert Answer(200, "", later, b"").retry_after == 60
-    assert Answer(200, "", {"Retry-After": "soon"}, b"").retry_after is None
+    zoneless = {**headers, "Retry-After": "Sat, 20 Dec 2025 00:01:00 -0000"}
+    assert Answer(200, "", zoneless, b"").retry_after == 60
+    for text in ("soon", "²", "-1", "1e9", ""):
+        assert Answer(200, "", {"Retry-After": text}, b"").retry_after is None
+
+
+@pytest.mark.parametrize("text", ["9" * 30, "Fri, 20 Dec 2999 00:00:00 GMT"])
+def test_no_block_is_longer_than_the_longest(served: Served, hands: Hands, text: str) -> None:
+    url = served(answer("429 Too Many", f"{date(NOW)}Retry-After: {text}\r\n"))
+    with pytest.raises(Fault) as caught:
+        line_of(hands, url, timeout=5).get(url)
+    assert caught.value.until == NOW + pd.Timedelta(days=3)
+
+
+def test_what_a_request_costs_is_waited_for_after_it(served: Served, hands: Hands) -> None:
+    url = served(answer())
+    line, moments = line_of(hands, url, timeout=5), []
+    for cost in (None, 3.0, 0.1, 0.1):
+        line.charge(cost)
+        line.get(url)
+        moments.append(hands.passed)
+    line.get(url)
+    waits = [later - sooner for sooner, later in pairwise([*moments, hands.passed])]
+    assert waits == pytest.approx([0.2, 0.6, 0.2, 0.2], abs=1e-3)
+
+
+def test_a_day_to_wait_is_told_at_once_and_names_its_end(served: Served, hands: Hands) -> None:
+    url = served(answer("429 Too Many", "Retry-After: 86400\r\n"))
+    exchange = Online(venue="upbit", base_url=url).on(hands.machine)
+    market = Instrument(name="KRW-SOL", symbol="KRW-SOL")
+    with pytest.raises(RetryLater, match="repeat after 2025-12-21T00:00:00") as caught:
+        exchange.fetch(market, "1h", NOW - pd.Timedelta(hours=9), NOW)
+    assert "2025-12-19T15:00:00+00:00 to 2025-12-19T23:00:00+00:00 is missing" in str(caught.value)
+    assert hands.passed < 5
+    assert len(served.heard) == 1

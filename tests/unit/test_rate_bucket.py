@@ -28,7 +28,7 @@ def hands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Hands:
 
 
 def bucket(hands: Hands, per_second: float = 4) -> RateBucket:
-    return RateBucket.of("upbit", per_second, hands.machine)
+    return RateBucket.of("https://api.upbit.com/v1/candles", per_second, hands.machine)
 
 
 def patient(hands: Hands) -> Deadline:
@@ -54,13 +54,20 @@ def test_idle_time_is_not_saved_up(hands: Hands) -> None:
     assert hands.passed - started >= 1
 
 
-def test_buckets_of_venues_are_apart_and_those_of_a_venue_are_one(hands: Hands) -> None:
+def test_buckets_of_hosts_are_apart_and_those_of_a_host_are_one(hands: Hands) -> None:
     bucket(hands).take(patient(hands))
-    RateBucket.of("binance", 4, hands.machine).take(patient(hands))
+    for url in ("https://fapi.binance.com/fapi", "https://api.upbit.com:444"):
+        RateBucket.of(url, 4, hands.machine).take(patient(hands))
     assert hands.passed == 0
-    RateBucket.of("upbit", 1, hands.machine).take(patient(hands))
+    RateBucket.of("http://API.upbit.com", 1, hands.machine).take(patient(hands))
     assert hands.passed >= 0.25
-    assert VENUES["upbit"].address == VENUES["upbit_pyupbit"].address
+
+
+def test_after_a_dear_request_the_next_waits_longer(hands: Hands) -> None:
+    bucket(hands).take(patient(hands), cost=8)
+    assert hands.passed == 0
+    bucket(hands).take(patient(hands))
+    assert hands.passed == pytest.approx(2, abs=1e-3)
 
 
 def test_a_block_holds_for_every_process_and_is_told_when_it_outlasts_the_deadline(
@@ -140,12 +147,12 @@ def test_a_foreign_folder_is_refused(
 ) -> None:
     monkeypatch.delenv("VINTAGE_RATE_FOLDER")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    name = Path(RateBucket.of("upbit", 1, hands.machine).path).parent.name
+    name = bucket(hands).path.parent.name
     (tmp_path / name).rmdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigError, match="belongs to somebody else"):
-        RateBucket.of("upbit", 1, hands.machine)
+        bucket(hands)
 
 
 def test_the_real_machine_reads_utc() -> None:

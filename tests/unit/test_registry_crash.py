@@ -6,7 +6,6 @@ the n-th; the parent then looks at what a reader sees, and lets the next process
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -15,7 +14,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,17 +21,14 @@ from registry import pointers
 from registry.errors import RegistryError
 from registry.slots import Slot
 from registry.versions import Registry
+from tests.faults import CLEAN, COUNTED, ESCAPED, REFUSED, Fault
 
 AT = "2025-12-20T03:00:00+00:00"
 SLOT = Slot.parse("upbit_hourly/KRW-SOL")
 OLD = {"card.json": b'{"as_of": "old"}', "heads/direction/model.txt": b"old trees"}
 NEW = {"card.json": b'{"as_of": "new"}', "heads/direction/model.txt": b"new trees"}
 WHY: pointers.Because = {"reason": "gate", "who": "test", "at": AT}
-OPERATIONS = ("open", "write", "fsync", "rename", "replace", "mkdir", "unlink", "rmdir", "truncate")
-ROOM = {"open", "write", "mkdir"}
-WRITES = os.O_WRONLY | os.O_RDWR
 MEMORY = Path("/dev/shm")
-CLEAN, KILLED, REFUSED, ESCAPED = 0, 9, 6, 1
 Action = Callable[[Path], None]
 
 
@@ -102,35 +97,6 @@ CASES: dict[str, tuple[Action, Action, str | None, list[str]]] = {
 }
 
 
-class Fault:
-    """Counts file operations that write, and lets one of them fail."""
-
-    def __init__(self, at: int, kind: str) -> None:
-        self.left, self.kind = at, kind
-        for name in OPERATIONS:
-            setattr(os, name, self.wrapped(name, getattr(os, name)))
-
-    def wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def operation(*given: Any, **named: Any) -> Any:
-            if name != "open" or given[1] & WRITES:
-                self.left -= 1
-                self.strike(name, real, given)
-            return real(*given, **named)
-
-        return operation
-
-    def strike(self, name: str, real: Callable[..., Any], given: tuple[Any, ...]) -> None:
-        if self.kind == "full":
-            if self.left <= 0 and name in ROOM:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        elif self.left == 0:
-            if name == "write":
-                real(given[0], given[1][: len(given[1]) // 2])
-            if self.kind == "kill":
-                os._exit(KILLED)
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-
 def attempt(action: Action, root: Path, at: int, kind: str) -> int:
     child = os.fork()
     if child == 0:
@@ -138,7 +104,7 @@ def attempt(action: Action, root: Path, at: int, kind: str) -> int:
         try:
             fault = Fault(at, kind)
             action(root)
-            code = CLEAN if fault.left > 0 else CLEAN + 100
+            code = COUNTED if fault.struck else CLEAN
         except RegistryError:
             code = REFUSED
         finally:
@@ -210,7 +176,8 @@ def main(kind: str) -> None:
 def test_every_file_operation_may_be_the_last(kind: str, tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, __file__, kind],
+        [sys.executable, "-m", "tests.unit.test_registry_crash", kind],
+        cwd=Path(__file__).parents[2],
         env=environment,
         capture_output=True,
         text=True,

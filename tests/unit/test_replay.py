@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,30 +9,18 @@ from pipeline.build import build
 from pipeline.config import read_yaml
 from pipeline.errors import ConfigError, DataError
 from pipeline.market.candles import REQUIRED, USUAL
-from pipeline.market.exchanges.base import Market
+from pipeline.market.exchanges.base import Instrument
 from pipeline.market.exchanges.replay import Replay
+from tests.stored import candles
 
 CONF = Path(__file__).parents[2] / "conf"
 T = pd.Timestamp
 SPAN = (T("2025-01-01T00:00Z"), T("2025-02-01T00:00Z"))
-MARKET = Market(
-    name="KRW-BTC",
-    exchange="upbit",
-    symbol="BTCKRW",
-    base="BTC",
-    quote="KRW",
-    fee_bps=5,
-    slippage_bps=2,
-    source="test",
-)
+MARKET = Instrument(name="KRW-BTC", symbol="BTCKRW")
 
 
 def table(rows: int = 6) -> pd.DataFrame:
-    times = pd.date_range("2025-01-05T10:00Z", periods=rows, freq="h", unit="ms")
-    close = 100 + np.arange(rows) / 3
-    cells = {"open": close, "high": close + 2, "low": close - 2, "close": close + 1}
-    cells |= {"volume": close / 7, "value": close * close / 7}
-    return pd.DataFrame({"timestamp": times} | cells)
+    return candles("2025-01-05T10:00", rows).reset_index(names="timestamp")
 
 
 def write(folder: Path, frame: pd.DataFrame, name: str = "BTCKRW-60m.parquet") -> Path:

@@ -200,7 +200,7 @@ def header(text: str | None) -> Seen:
 
 
 OVER_THE_WIRE = {"hang", "slow_drip", "reset", "cut_off"}
-NEEDS_A_CURSOR = {"overlapping_page", "ignored_cursor", "repeated_page"}
+NEEDS_A_CURSOR = {"overlapping_page", "ignored_cursor", "repeated_page", "newest_only"}
 LOOKS: dict[str, Seen] = {
     "rate_limited": status(429, "Too Many Requests"),
     "rate_limited_envelope": envelope_429,
@@ -266,6 +266,21 @@ def test_faults_that_need_a_cursor(sandbox: Sandbox, venue: str) -> None:
     assert got[2] == got[1]
     assert max(times(venue, got[3])) == NOW.floor("h")
     assert got[4] == pages[1]
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_old_candles_may_be_kept_back(sandbox: Sandbox, venue: str) -> None:
+    ends = NOW.floor("h") - 90 * HOUR
+    cursor: dict[str, Any] = {"to": f"{ends:%Y-%m-%dT%H:%M:%SZ}", "count": 20}
+    if venue != "upbit":
+        start, stop = (int((at).timestamp() * 1000) for at in (ends - 20 * HOUR, ends - HOUR))
+        cursor = {"startTime": start, "endTime": stop, "limit": 20}
+    whole = sorted(times(venue, rows_of(venue, get(sandbox, venue, **cursor))))
+    sandbox.play(FaultScript.read("newest_only"))
+    kept = sorted(times(venue, rows_of(venue, get(sandbox, venue, **cursor))))
+    assert len(whole) == 20
+    assert kept == [at for at in whole if at >= NOW - 100 * HOUR]
+    assert 5 < len(kept) < 15
 
 
 @contextmanager

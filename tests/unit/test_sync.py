@@ -132,6 +132,8 @@ def test_an_answer_that_stops_short_is_asked_for_again(
     monkeypatch.setattr(asking, "PIECE", 40)
     exchange = Short(SERVED)
     run(store, exchange, "2025-01-05T00:00Z", "2025-01-05T10:00Z")
+    with pytest.raises(RetryLater, match="missing: 2025-01-08T19:00"):
+        run(store, exchange, "2025-01-05T00:00Z", "2025-01-09T00:00Z")
     run(store, exchange, "2025-01-05T00:00Z", "2025-01-09T00:00Z")
     exchange.newest_first = True
     run(store, exchange, "2025-01-02T00:00Z", "2025-01-09T00:00Z")
@@ -217,18 +219,74 @@ def test_two_candles_are_too_few_to_tell_another_feed(store: CandleStore) -> Non
 def test_an_answer_without_stored_candles_is_refused(store: CandleStore) -> None:
     run(store, Fake(SERVED), "2025-01-05T00:00Z", "2025-01-06T00:00Z")
     for short in (SERVED.loc[:"2025-01-02"], SERVED.loc["2025-01-08":]):
-        with pytest.raises(DataError, match="no longer has a candle"):
+        with pytest.raises((DataError, RetryLater), match=r"no longer has a candle|gives nothing"):
             run(store, Fake(short), "2025-01-01T00:00Z", "2025-01-10T00:00Z")
     span = store.span(SERIES)
     assert span is not None
     assert span.rows == 24
 
 
-def test_it_lives_with_a_source_that_has_nothing_more(store: CandleStore) -> None:
-    run(store, Fake(SERVED), "2025-01-05T00:00Z", "2025-01-06T00:00Z")
-    report = run(store, Fake(SERVED.iloc[:0]), "2025-01-01T00:00Z", "2025-01-10T00:00Z")
-    assert (report.appended, report.last) == (0, T("2025-01-05T23:00Z"))
-    assert holes(store) == []
+@pytest.mark.parametrize("kind", [Fake, Venue])
+def test_an_empty_answer_is_none_where_candles_are_stored(
+    store: CandleStore, kind: type[Fake]
+) -> None:
+    run(store, kind(SERVED), "2025-01-05T00:00Z", "2025-01-06T00:00Z")
+    told = r"gives nothing of a span.*missing: 2025-01-01T.* to 2025-01-10T"
+    with pytest.raises(RetryLater, match=told):
+        run(store, kind(SERVED.iloc[:0]), "2025-01-01T00:00Z", "2025-01-10T00:00Z")
+    assert store.times(SERIES).equals(SERVED.loc["2025-01-05"].index)
+    assert store.confirmed(SERIES) == []
+
+
+@pytest.mark.parametrize("held", [(), ("2025-01-05T00:00Z", "2025-01-06T00:00Z")])
+@pytest.mark.parametrize("kind", [Fake, Venue])
+def test_a_newest_candle_that_is_not_given_is_missing(
+    store: CandleStore, kind: type[Fake], held: tuple[str, ...]
+) -> None:
+    class Shortened(kind):  # type: ignore[misc, valid-type]
+        def fetch(self, *given: Any) -> pd.DataFrame:
+            return super().fetch(*given).loc[: held[1] if held else "2025-01-01"].iloc[:-1]
+
+    if held:
+        run(store, kind(SERVED), *held)
+    told = "did not give.*none at 2025-01-08T11:00"
+    with pytest.raises(RetryLater, match=told):
+        run(store, Shortened(SERVED), "2025-01-05T00:00Z", "2025-01-08T12:00Z")
+    quiet = SERVED.loc[:"2025-01-07"]
+    run(store, kind(quiet), "2025-01-05T00:00Z", "2025-01-08T12:00Z")
+    assert store.times(SERIES).equals(quiet.loc["2025-01-05":].index)
+
+
+def test_a_first_candle_that_is_not_given_is_missing(store: CandleStore) -> None:
+    class Newest(Fake):
+        """Serves its newest candles only, and says when it began."""
+
+        def first_candle(self, market: Instrument, timeframe: str) -> pd.Timestamp | None:
+            return T("2025-01-02T00:00Z")
+
+    span = ("2025-01-01T00:00Z", "2025-01-10T00:00Z")
+    told = "did not give.*missing: 2025-01-01T.*none at 2025-01-02T00:00"
+    with pytest.raises(RetryLater, match=told):
+        run(store, Newest(SERVED.loc["2025-01-05":]), *span)
+    assert store.times(SERIES)[0] == T("2025-01-05T00:00Z"), "what came is stored"
+    run(store, Newest(SERVED.loc["2025-01-02":]), *span)
+
+
+def test_all_that_a_sync_asks_ends_by_one_deadline(store: CandleStore) -> None:
+    class Patient(Venue):
+        """Gives to nobody who has not said that this is one sync."""
+
+        def for_one_sync(self) -> Venue:
+            return Venue(self.served)
+
+        def fetch(self, *given: Any) -> pd.DataFrame:
+            raise AssertionError("asked without a deadline")
+
+    run(store, Patient(SERVED), "2025-01-05T00:00Z", "2025-01-06T00:00Z")
+    assert len(store.times(SERIES)) == 24
+
+
+def test_a_source_may_have_nothing_at_all(store: CandleStore) -> None:
     empty = sync(CandleStore(store.root / "none"), Fake(SERVED.iloc[:0]), MARKET, "1h", *T2)
     assert (empty.appended, empty.first, empty.last) == (0, None, None)
 
@@ -340,19 +398,67 @@ def test_a_stretch_longer_than_a_piece_without_candles_is_crossed(
         assert holes(other) == [("03 12:00", 70, "outage")]
 
 
-def test_a_stretch_that_other_markets_miss_too_is_an_outage(store: CandleStore) -> None:
-    gone = ["2025-01-03T05:00Z", "2025-01-03T06:00Z"]
-    span = ("2025-01-01T00:00Z", "2025-01-05T00:00Z")
-    run(store, Venue(without("2025-01-02T05:00Z", *gone)), *span)
-    assert [kind for _, _, kind in holes(store)] == ["no_trade", "no_trade"]
-    for market, missing in (("KRW-ETH", gone), ("KRW-XRP", ["2025-01-02T05:00Z", *gone])):
-        other = MARKET.model_copy(update={"name": market})
-        sync(store, Venue(without(*missing)), other, "1h", T(span[0]), T(span[1]))
-    run(store, Venue(without("2025-01-02T05:00Z", *gone)), *span)
-    assert holes(store) == [("02 05:00", 1, "no_trade"), ("03 05:00", 2, "outage")]
-    assert [hole.kind for hole in store.holes(Series("fake", "KRW-ETH", "1h"))] == ["outage"]
-    found = store.holes(Series("fake", "KRW-XRP", "1h"))
-    assert [hole.kind for hole in found] == ["no_trade", "outage"]
+GONE = ("2025-01-03T05:00Z", "2025-01-03T06:00Z", "2025-01-03T07:00Z")
+WEEK = ("2025-01-01T00:00Z", "2025-01-07T00:00Z")
+
+
+def beside(store: CandleStore, market: str, *missing: str) -> list[str]:
+    """Sync another market; kinds of its holes."""
+    other = MARKET.model_copy(update={"name": market})
+    sync(store, Venue(without(*missing)), other, "1h", T(WEEK[0]), T(WEEK[1]), How(now=NOW))
+    return [hole.kind for hole in store.holes(Series("fake", market, "1h"))]
+
+
+def kinds(store: CandleStore, *missing: str, **how: Any) -> list[str]:
+    run(store, Venue(without(*missing)), *WEEK, **how)
+    return [hole.kind for hole in store.holes(SERIES)]
+
+
+def test_a_stretch_that_two_other_markets_miss_too_is_an_outage(store: CandleStore) -> None:
+    early = "2025-01-02T05:00Z"
+    assert kinds(store, early, *GONE) == ["no_trade", "no_trade"]
+    assert beside(store, "KRW-ETH", *GONE) == ["no_trade"]
+    assert kinds(store, early, *GONE) == ["no_trade"] * 2, "two quiet markets prove nothing"
+    assert beside(store, "KRW-XRP", early, *GONE) == ["no_trade", "outage"]
+    assert kinds(store, early, *GONE) == ["no_trade", "outage"]
+    assert beside(store, "KRW-ETH", *GONE) == ["outage"]
+    assert beside(store, "KRW-SOL") == []
+    assert kinds(store, early, *GONE) == ["no_trade", "no_trade"], "one was traded meanwhile"
+
+
+def test_a_short_stretch_without_trades_anywhere_is_chance(store: CandleStore) -> None:
+    for market in ("KRW-ETH", "KRW-XRP", "KRW-SOL"):
+        beside(store, market, *GONE)
+    assert kinds(store, *GONE[:2]) == ["no_trade"]
+
+
+def test_what_nobody_asked_a_neighbour_for_is_no_evidence(store: CandleStore) -> None:
+    assert beside(store, "KRW-ETH", *GONE) == ["no_trade"]
+    imported = Series("fake", "KRW-XRP", "1h")
+    store.append(imported, without(*GONE))
+    assert [hole.kind for hole in store.holes(imported)] == ["unknown"]
+    assert kinds(store, *GONE) == ["no_trade"]
+    beside(store, "KRW-XRP", *GONE)
+    assert kinds(store, *GONE) == ["outage"]
+
+
+def test_evidence_that_has_gone_changes_no_kind(store: CandleStore) -> None:
+    for market in ("KRW-ETH", "KRW-XRP"):
+        beside(store, market, *GONE)
+    assert kinds(store, *GONE) == ["outage"]
+    store.forget(Series("fake", "KRW-XRP", "1h"))
+    assert kinds(store, *GONE) == ["outage"]
+    assert kinds(store, *GONE, repair=True) == ["no_trade"], "asked anew, judged anew"
+
+
+def test_a_neighbour_that_goes_meanwhile_is_none(
+    store: CandleStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside(store, "KRW-ETH", *GONE)
+    listed = store.series()
+    store.forget(listed[0])
+    monkeypatch.setattr(CandleStore, "series", lambda self: listed)
+    assert kinds(store, *GONE) == ["no_trade"]
 
 
 def test_repair_asks_for_every_hole(store: CandleStore) -> None:
@@ -368,6 +474,43 @@ def test_repair_asks_for_every_hole(store: CandleStore) -> None:
     assert holes(store) == [("02 05:00", 1, "no_trade")]
     assert store.times(SERIES)[0] == T("2025-01-01T00:00Z")
     assert [span.kind for span in store.confirmed(SERIES)] == ["no_trade"]
+
+
+def test_repair_tells_an_answer_from_none(store: CandleStore) -> None:
+    """An empty answer where candles are stored answers nothing."""
+
+    class Deaf(Venue):
+        def fetch(self, *given: Any) -> pd.DataFrame:
+            whole = super().fetch(*given)
+            return whole if given[2] >= T("2025-01-04T00:00Z") else whole.iloc[:0]
+
+    store.append(SERIES, without(GONE[0], "2025-01-05T05:00Z"))
+    report = run(store, Deaf(SERVED), "2025-01-06T00:00Z", "2025-01-11T00:00Z", repair=True)
+    assert (report.recovered, report.empty, report.unknown) == (0, 0, 2), "two near holes, one ask"
+    late = Deaf(without(GONE[0]))
+    report = run(store, late, "2025-01-06T00:00Z", "2025-01-11T00:00Z")
+    assert (report.recovered, report.empty, report.unknown) == (0, 0, 0), "of that span"
+
+
+def test_a_repair_that_renews_too_counts_once(store: CandleStore) -> None:
+    store.append(SERIES, without(*GONE))
+    report = run(store, Venue(without(GONE[1])), *WEEK, force=True, repair=True)
+    assert (report.recovered, report.empty, report.unknown) == (2, 1, 0)
+    report = run(store, Venue(without(GONE[1])), *WEEK)
+    assert (report.recovered, report.empty, report.unknown) == (0, 0, 0)
+    report = run(store, Venue(without(GONE[1])), *WEEK, repair=True)
+    assert (report.recovered, report.empty, report.unknown) == (0, 1, 0)
+
+
+def test_three_revised_candles_have_a_way_out(store: CandleStore) -> None:
+    revised = changed(*(f"2025-01-06T{hour}:00Z" for hour in (21, 22, 23)))
+    run(store, Venue(SERVED), *WEEK)
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"all 3 candles .* data sync --force since="):
+            run(store, Venue(revised), *WEEK)
+    report = run(store, Venue(revised), *WEEK, now=NOW, force=True)
+    assert (report.revised, report.appended) == (3, 0)
+    assert run(store, Venue(revised), *WEEK).revised == 0
 
 
 def test_force_fetches_the_span_anew_and_keeps_what_it_replaces(store: CandleStore) -> None:
@@ -444,6 +587,22 @@ def test_a_source_that_stands_in_for_one_piece_is_told_apart(
     run(store, Venue(SERVED), "2025-01-01T00:00Z", "2025-01-03T00:00Z")
     run(store, StandIn(SERVED), "2025-01-03T00:00Z", "2025-01-09T00:00Z", force=True)
     assert store.sources(SERIES) == {"fake": 192 - 48, "other": 48}
+
+
+def test_a_feed_that_comes_back_is_compared_with_itself(store: CandleStore) -> None:
+    """What stood in with slightly other values was no other feed; nor is it, once it goes."""
+    run(store, Fake(SERVED), "2025-01-01T00:00Z", "2025-01-03T00:00Z")
+    lent = (SERVED * 1.001).loc["2025-01-03"].assign(source="other")
+    store.write(SERIES, lent, NOW)
+    report = run(store, Fake(SERVED), "2025-01-01T00:00Z", "2025-01-05T00:00Z", now=NOW)
+    assert (report.revised, report.appended) == (3, 24)
+    assert store.sources(SERIES) == {"fake": 48 + 3 + 24, "other": 21}
+
+
+def test_a_feed_is_compared_with_what_was_imported_for_it(store: CandleStore) -> None:
+    store.append(SERIES, (SERVED * 1.001).iloc[:48].assign(source="import"))
+    with pytest.raises(DataError, match="another feed"):
+        run(store, Fake(SERVED), "2025-01-01T00:00Z", "2025-01-05T00:00Z")
 
 
 class Careless(Fake):

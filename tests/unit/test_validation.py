@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,10 @@ import pytest
 from pipeline.build import build
 from pipeline.config import read_yaml
 from pipeline.errors import ConfigError, DataError
-from pipeline.market.holes import Hole
+from pipeline.market.checks.cut import Cut
+from pipeline.market.checks.rows import value_outside
+from pipeline.market.holes import Hole, Kind
+from pipeline.market.quality import Quality, summary
 from pipeline.market.validation import Asked, Validation
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -45,9 +49,10 @@ def repeated(row: int, times: int) -> pd.DataFrame:
     return frame
 
 
-def constant_close(rows: int) -> pd.DataFrame:
+def one_price(rows: int) -> pd.DataFrame:
     frame = candles()
-    frame.iloc[10 : 10 + rows, list(frame.columns).index("close")] = 100.5
+    frame.loc[frame.index[10 : 10 + rows], ["open", "high", "low", "close"]] = 100.5
+    frame["value"] = frame["close"] * frame["volume"]
     return frame
 
 
@@ -57,9 +62,9 @@ def untraded(rows: int) -> pd.DataFrame:
     return frame
 
 
-def in_cents() -> pd.DataFrame:
+def in_another_unit(row: int, factor: float) -> pd.DataFrame:
     frame = candles()
-    frame.iloc[200:] = frame.iloc[200:] * 1000
+    frame.iloc[row:, :4] *= factor
     frame["value"] = frame["volume"] * frame["close"]
     return frame
 
@@ -78,6 +83,9 @@ def test_sound_candles_pass() -> None:
         "missing_unknown": 0,
         "holes": 0,
         "longest_hole": 0,
+        "longest_no_trade": 0,
+        "longest_outage": 0,
+        "longest_unknown": 0,
         "first": "2025-01-01T00:00:00+00:00",
         "last": "2025-01-20T23:00:00+00:00",
         "history_short": False,
@@ -111,10 +119,13 @@ def test_an_empty_slot_without_trades_passes() -> None:
         (stamped(479, "2025-01-21T00:00Z"), "forming_last", "2025-01-21T00:00:00"),
         (set_cell(9, value=9e9), "value_outside", "2025-01-01T09:00:00.*column value"),
         (candles().assign(taker_volume=1e3), "taker_above_volume", "column taker_volume"),
-        (repeated(9, 4), "frozen", "row 10"),
-        (constant_close(49), "constant_price", "row 11"),
-        (untraded(49), "zero_volume", "row 11"),
-        (in_cents(), "unit_breaks", "column"),
+        (repeated(9, 4), "frozen", "rows 10, 11, 12, …"),
+        (one_price(49), "constant_price", "rows 11, 12, 13, …"),
+        (untraded(49), "zero_volume", "rows 11, 12, 13, …"),
+        (in_another_unit(200, 1000), "unit_breaks", "row 201, 2025-01-09T08.*column open"),
+        (in_another_unit(200, 1e-3), "unit_breaks", "row 201, 2025-01-09T08.*column open"),
+        (in_another_unit(200, 100), "unit_breaks", "row 201, 2025-01-09T08.*column open"),
+        (in_another_unit(479, 1000), "unit_breaks", "row 480, 2025-01-20T23.*column open"),
         (set_cell(9, close=np.nan), "non_finite", "2025-01-01T09:00:00.*column close"),
         (set_cell(9, value=-np.inf), "non_finite", "column value.*-inf"),
         (set_cell(9, low=0.0), "non_positive", "column low.*0.0"),
@@ -167,15 +178,99 @@ def test_holes_are_counted_and_never_filled() -> None:
     assert len(holed) == 475
 
 
-def test_a_hole_that_is_too_long() -> None:
+@pytest.mark.parametrize(
+    ("kind", "hours", "fix"),
+    [
+        ("no_trade", 24, "max_no_trade_hours"),
+        ("outage", 24, "--repair"),
+        ("unknown", 6, "--repair"),
+    ],
+)
+def test_each_kind_of_hole_has_its_limit(kind: Kind, hours: int, fix: str) -> None:
     frame = candles()
-    Validation().check(frame.drop(frame.index[100:112]), "1h", AS_OF)
-    holed = frame.drop(frame.index[100:113])
+
+    def check(rows: int, **limits: float) -> Quality:
+        gone = frame.index[100 : 100 + rows]
+        hole = Hole(gone[0], gone[-1], rows, kind)
+        asked = Asked("SIM-BTC", frame.index[0], (hole,))
+        return Validation(**limits).check(frame.drop(gone), "1h", AS_OF, asked)
+
+    assert check(hours).longest_by_kind[kind] == hours
     with pytest.raises(DataError) as caught:
-        Validation().check(holed, "1h", AS_OF, Asked("SIM-BTC", AS_OF))
-    assert str(caught.value).startswith("max_hole: candles are missing (SIM-BTC 1h")
-    first, last = frame.index[99].isoformat(), frame.index[113].isoformat()
-    assert caught.value.found == f"13 in a row, between {first} and {last}"
+        check(hours + 1)
+    told = caught.value
+    assert str(told).startswith("max_hole: candles are missing (SIM-BTC 1h")
+    first, last = frame.index[100].isoformat(), frame.index[100 + hours].isoformat()
+    assert told.found is not None
+    assert told.found.startswith(f"{hours + 1} in a row, {first} to {last} ({kind}: ")
+    assert fix in str(told.fix)
+    assert f"validation.max_{kind}_hours" in str(told.fix)
+    limits = {f"max_{kind}_hours": hours + 1.5}
+    assert check(hours + 1, **limits).missing_by_kind[kind] == hours + 1
+
+
+def test_the_limits_of_holes_are_time_and_not_candles() -> None:
+    minutes = candles(2000).set_axis(
+        pd.date_range(end=AS_OF, periods=2001, freq="min", unit="ms", name="time")[:-1]
+    )
+    for rows, breaks in ((360, False), (361, True)):
+        holed = minutes.drop(minutes.index[100 : 100 + rows])
+        if breaks:
+            with pytest.raises(DataError, match=r"max_hole.*361 in a row.*at most 360"):
+                Validation().check(holed, "1m", AS_OF)
+        else:
+            assert Validation().check(holed, "1m", AS_OF).longest_hole == rows
+
+
+def test_a_hole_of_two_kinds_is_measured_by_each() -> None:
+    frame = candles()
+    gone = frame.index[100:130]
+    kinds = (Hole(gone[0], gone[23], 24, "outage"), Hole(gone[24], gone[29], 6, "no_trade"))
+    quality = Validation().check(frame.drop(gone), "1h", AS_OF, Asked("A-B", frame.index[0], kinds))
+    assert (quality.longest_hole, quality.holes) == (30, 1)
+    assert quality.longest_by_kind == {"no_trade": 6, "outage": 24, "unknown": 0}
+
+
+def test_a_quiet_market_may_be_as_quiet_at_its_end() -> None:
+    frame = candles()
+    gone = frame.index[100:103]
+    hole = Hole(gone[0], gone[-1], 3, "no_trade")
+    cases: list[tuple[Kind, int, bool]] = [
+        ("no_trade", 477, False),
+        ("no_trade", 476, True),
+        ("outage", 477, True),
+    ]
+    for kind, last, stale in cases:
+        asked = Asked("A-B", frame.index[0], (replace(hole, kind=kind),))
+        cut = frame.drop(gone).loc[: frame.index[last - 1]]
+        if stale:
+            with pytest.raises(DataError, match="stale_end"):
+                Validation().check(cut, "1h", AS_OF, asked)
+        else:
+            Validation().check(cut, "1h", AS_OF, asked)
+
+
+@pytest.mark.parametrize(
+    ("price", "volume", "value", "inside"),
+    [
+        (1.23e-6, 0.1, 1.2e-7, True),  # value / volume is 1.2e-6: eight digits of value say no more
+        (1.23e-6, 0.1, 1.4e-7, False),
+        (2e-8, 3.0, 7e-8, True),  # a price of two last digits may be 2.5e-8
+        (2e-8, 3.0, 9e-8, False),
+        (150_000_000.0, 1e-8, 2.2, True),  # a volume of one last digit
+        (150_000_000.0, 1e-8, 2.4, False),
+        (150_000_000.0, 0.5, 75_100_000.0, False),
+        (100.0, 0.0, 5.0, False),  # paid, and nothing traded
+    ],
+)
+def test_value_has_the_room_of_its_last_digits(
+    price: float, volume: float, value: float, inside: bool
+) -> None:
+    rows = dict.fromkeys(("open", "high", "low", "close"), price)
+    cut = candles(3).assign(**rows, volume=volume, value=value)
+    cut.loc[cut.index[0], ["volume", "value"]] = 0.12345678, 0.12345678 * price
+    found = value_outside(Cut(cut, "1h", AS_OF)).rows.tolist()
+    assert found == [False, not inside, not inside]
 
 
 def test_history_that_starts_later_than_asked() -> None:
@@ -189,18 +284,22 @@ def test_history_that_starts_later_than_asked() -> None:
 
 def test_verdicts_decide_what_happens_to_rows() -> None:
     frame = set_cell(9, close=np.nan)
-    for verdict, left, aside in (("drop", 479, 0), ("quarantine", 479, 1)):
+    for verdict, done, aside in (("drop", "dropped", 0), ("quarantine", "set aside", 1)):
         found = Validation(verdicts={"non_finite": verdict}).sift(frame, "1h", AS_OF)
-        assert (len(found.candles), len(found.quarantined)) == (left, aside)
+        assert (len(found.candles), len(found.quarantined)) == (479, aside)
         assert found.quality.missing == 1
-        assert found.quality.to_dict()["broken"] == f"non_finite 1 {verdict}"
+        assert found.quality.to_dict()["broken"] == (
+            f"non_finite: 1 row {done}, first 2025-01-01T09:00:00+00:00"
+        )
     assert found.quarantined["check"].tolist() == ["non_finite"]
     assert found.quality.to_dict()["quarantined"] == 1
     counted = Validation(verdicts={"value_outside": "count"}).sift(
         set_cell(9, value=9e9), "1h", AS_OF
     )
     assert len(counted.candles) == 480
-    assert counted.quality.to_dict()["broken"] == "value_outside 1 count"
+    assert counted.quality.to_dict()["broken"] == (
+        "value_outside: 1 row counted, first 2025-01-01T09:00:00+00:00"
+    )
 
 
 def test_what_is_dropped_can_still_break_a_later_check() -> None:
@@ -245,7 +344,11 @@ def test_missing_candles_are_counted_by_kind() -> None:
     found = Validation().check(holed, "1h", AS_OF, asked).to_dict()
     kinds = ("no_trade", "outage", "unknown")
     assert [found[f"missing_{kind}"] for kind in kinds] == [2, 3, 1]
-    assert (found["missing"], found["revised"], found["broken"]) == (6, 1, "revised 1 count")
+    assert (found["missing"], found["revised"], found["broken"]) == (
+        6,
+        1,
+        "revised: 1 row counted, first 2025-01-01T05:00:00+00:00",
+    )
 
 
 def test_a_stamp_of_the_future_takes_no_other_candle_with_it() -> None:
@@ -280,3 +383,34 @@ def test_a_second_source_must_have_the_moments() -> None:
 def test_another_unit_cannot_be_dropped_row_by_row() -> None:
     with pytest.raises(ConfigError, match="unit_breaks looks at the whole cut"):
         Validation(verdicts={"unit_breaks": "quarantine"})
+
+
+def test_the_summary_is_for_reading() -> None:
+    frame = candles()
+    frame.iloc[9, 3] = np.nan
+    holed = frame.drop(frame.index[40:42])
+    hole = Hole(frame.index[40], frame.index[41], 2, "no_trade")
+    asked = Asked("SIM-BTC", frame.index[0] - pd.Timedelta(hours=1), (hole,))
+    rules = Validation(verdicts={"non_finite": "drop"})
+    facts = rules.check(holed, "1h", AS_OF, asked).to_dict()
+    mixed = {"feed": "upbit", "rows_from_upbit": 400, "rows_from_upbit_pyupbit": 77}
+    assert summary(facts | mixed).splitlines() == [
+        "477 candles of upbit, 2025-01-01 00:00 to 2025-01-20 23:00 UTC, which is later than asked",
+        "400 from upbit, 77 from upbit_pyupbit",
+        "",
+        "3 missing in 2 holes",
+        "why                              candles  longest in a row",
+        "no_trade: nothing was traded           2                 2",
+        "outage: the venue stood still          0                 0",
+        "unknown: no source confirmed it        1                 1",
+        "",
+        "broken checks",
+        "  non_finite: 1 row dropped, first 2025-01-01T09:00:00+00:00",
+        "  short_history: 1 row counted, first 2025-01-01T00:00:00+00:00",
+    ]
+    sound = Validation().check(candles(), "1h", AS_OF).to_dict()
+    assert summary(sound).splitlines() == [
+        "480 candles, 2025-01-01 00:00 to 2025-01-20 23:00 UTC",
+        "no candle is missing",
+        "no check is broken",
+    ]

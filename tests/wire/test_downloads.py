@@ -6,7 +6,8 @@ import dataclasses
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ from pipeline.market.exchanges import online
 from pipeline.market.exchanges.base import Instrument
 from pipeline.market.exchanges.machine import Machine
 from pipeline.market.exchanges.online import VENUES, Online
+from pipeline.market.exchanges.rate_bucket import RateBucket
 from pipeline.market.exchanges.simulated import Simulated
 from pipeline.sandbox import FAULTS, FaultScript, Sandbox, Silence, World, start_sandbox
 from tests.conftest import CHECKOUT, child_env
@@ -104,11 +106,7 @@ def truth(sandbox: Sandbox, venue: str, timeframe: str, start: pd.Timestamp) -> 
 
 @pytest.mark.parametrize(
     ("venue", "timeframe"),
-    [
-        (venue, timeframe)
-        for venue in sorted(VENUES)
-        for timeframe in (("1m", "1h", "1d") if venue == "upbit_pyupbit" else TIMEFRAMES)
-    ],
+    [(venue, timeframe) for venue in sorted(VENUES) for timeframe in TIMEFRAMES],
 )
 def test_candles_are_the_venues_to_the_bit(
     served: Sandbox, hands: Hands, venue: str, timeframe: str
@@ -121,6 +119,37 @@ def test_candles_are_the_venues_to_the_bit(
     assert str(got.index.dtype) == "datetime64[ms, UTC]"
     assert exchange.newest(market(venue), timeframe, NOW) == expected.index[-1]
     assert got.index[-1] + step <= NOW
+
+
+@pytest.mark.parametrize("timeframe", TIMEFRAMES)
+def test_pyupbit_gives_what_ccxt_gives(served: Sandbox, hands: Hands, timeframe: str) -> None:
+    start = NOW.floor("D") - 40 * duration(timeframe)
+    ways = [adapter(venue, served, hands.machine) for venue in ("upbit", "upbit_pyupbit")]
+    one, other = (way.fetch(market("upbit"), timeframe, start, NOW) for way in ways)
+    assert len(one) >= 30
+    assert "value" in one
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+SPOILT: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "another zone": lambda frame: frame.set_axis(frame.index - pd.Timedelta(hours=9)),
+    "another turnover": lambda frame: frame.assign(value=frame["value"] * 1.0001),
+    "columns changed": lambda frame: frame.assign(open=frame["close"], close=frame["open"]),
+    "a row less": lambda frame: frame.iloc[1:],
+}
+
+
+@pytest.mark.parametrize("spoil", sorted(SPOILT))
+def test_what_pyupbit_makes_is_compared_with_the_answer(
+    served: Sandbox, hands: Hands, monkeypatch: pytest.MonkeyPatch, spoil: str
+) -> None:
+    import pyupbit
+
+    usual = pyupbit.get_ohlcv
+    monkeypatch.setattr(pyupbit, "get_ohlcv", lambda *a, **b: SPOILT[spoil](usual(*a, **b)))
+    exchange = adapter("upbit_pyupbit", served, hands.machine)
+    with pytest.raises(RetryLater, match="pyupbit made other candles of the answer"):
+        exchange.fetch(market("upbit"), "1h", NOW - 9 * HOUR, NOW)
 
 
 @every_venue
@@ -189,8 +218,7 @@ def test_a_venue_that_does_not_recover_is_told(served: Sandbox, hands: Hands, fa
 
 def test_a_long_block_is_told_at_once_and_names_what_to_turn(served: Sandbox, hands: Hands) -> None:
     exchange = adapter("upbit", served, hands.machine)
-    bucket = exchange._line().bucket
-    until = bucket.block(3600)
+    until = RateBucket.of(served.url("upbit"), 1, hands.machine).block(3600)
     with pytest.raises(RetryLater, match=r"exchange\.requests_per_second") as caught:
         exchange.fetch(market("upbit"), "1h", NOW - 9 * HOUR, NOW)
     assert until.isoformat() in str(caught.value)
@@ -205,23 +233,88 @@ def test_an_unknown_market_names_the_nearest(served: Sandbox, hands: Hands, venu
         adapter(venue, served, hands.machine).fetch(unknown, "1h", NOW - 9 * HOUR, NOW)
 
 
-def test_where_the_venue_says_its_first_candle_it_is_told(served: Sandbox, hands: Hands) -> None:
-    binance = adapter("binance", served, hands.machine)
-    first = truth(served, "binance", "1h", NOW - 1000 * HOUR).index[0]
+@pytest.fixture
+def hourly(files: Path, hands: Hands, tmp_path: Path) -> Iterator[Sandbox]:
+    """Venues that began with the hourly candles: no coarser ones reach back further."""
+    for symbol in ("KRW-SOL", "BTCUSDT"):
+        (tmp_path / f"{symbol}-60m.parquet").symlink_to(files / f"{symbol}-60m.parquet")
+    with start_sandbox(World(folder=tmp_path), None, hands.now, limited=False) as made:
+        yield made
+
+
+def test_where_the_venue_says_its_first_candle_it_is_told(hourly: Sandbox, hands: Hands) -> None:
+    binance = adapter("binance", hourly, hands.machine)
+    first = truth(hourly, "binance", "1h", NOW - 1000 * HOUR).index[0]
     assert binance.first_candle(market("binance"), "1h") == first
-    assert adapter("bingx", served, hands.machine).first_candle(market("bingx"), "1h") is None
+    assert adapter("bingx", hourly, hands.machine).first_candle(market("bingx"), "1h") is None
 
 
 @every_venue
 @pytest.mark.usefixtures("short_pages")
-def test_a_series_begins_where_the_venue_begins(served: Sandbox, hands: Hands, venue: str) -> None:
-    expected = truth(served, venue, "1h", NOW - 1000 * HOUR)
-    first, exchange = expected.index[0], adapter(venue, served, hands.machine)
+def test_a_series_begins_where_the_venue_begins(hourly: Sandbox, hands: Hands, venue: str) -> None:
+    expected = truth(hourly, venue, "1h", NOW - 1000 * HOUR)
+    first, exchange = expected.index[0], adapter(venue, hourly, hands.machine)
     stop = first + 30 * HOUR
     got = exchange.fetch(market(venue), "1h", first - 40 * HOUR, stop)
     wanted = expected[expected.index < stop]
     pd.testing.assert_frame_equal(got, wanted, check_exact=True, check_freq=False)
     assert exchange.fetch(market(venue), "1h", first - 40 * HOUR, first).empty
+
+
+@every_venue
+def test_a_venue_that_serves_its_newest_candles_only_is_not_believed(
+    hourly: Sandbox, hands: Hands, venue: str
+) -> None:
+    """It has 450 hours, serves 100 of them, and all of the weeks."""
+    hourly.play(FaultScript.read("newest_only@1x*"))
+    exchange, first = adapter(venue, hourly, hands.machine), NOW.ceil("h") - 100 * HOUR
+    for stop in (first + 30 * HOUR, NOW):
+        with pytest.raises(RetryLater, match=r"does not give the beginning.*a later start"):
+            exchange.fetch(market(venue), "1h", first - 40 * HOUR, stop)
+    with pytest.raises(RetryLater, match="a span in which it had some"):
+        exchange.fetch(market(venue), "1h", first - 40 * HOUR, first)
+    told = exchange.first_candle(market(venue), "1h")
+    assert told is None or told < first, "what it begins with is not its beginning"
+    assert len(exchange.fetch(market(venue), "1h", first, first + 30 * HOUR)) >= 25
+
+
+def test_two_ways_to_one_host_share_its_budget(hands: Hands) -> None:
+    """ccxt counts twice for a page of candles what Upbit counts once, of twice the number."""
+    with start_sandbox(World(), None, hands.now, limited=False) as sandbox:
+        url = sandbox.url("upbit")
+        ways = [Online(venue="upbit", base_url=url), Online(venue="ccxt", id="upbit", base_url=url)]
+        for way in [made.on(hands.machine) for made in ways] * 2:
+            way.fetch(market("upbit"), "1h", NOW - 700 * HOUR, NOW)
+        moments = sorted(request.at for request in sandbox.requests)
+    assert len(moments) >= 18
+    spaces = [(later - sooner).total_seconds() for sooner, later in pairwise(moments)]
+    assert min(spaces) >= 1 / 7.5 - 1e-4, "three quarters of ten in a second"
+
+
+def test_ccxt_asks_for_the_markets_once_in_a_sync(hands: Hands) -> None:
+    with start_sandbox(World(), None, hands.now, limited=False) as sandbox:
+        made = Online(venue="ccxt", id="upbit", base_url=sandbox.url("upbit")).on(hands.machine)
+        for way, times in ((made.for_one_sync(), 1), (made, 3)):
+            sandbox.play(FaultScript())
+            for days in (1, 2, 3):
+                way.fetch(market("upbit"), "1h", NOW - days * 24 * HOUR, NOW)
+            paths = [request.path for request in sandbox.requests]
+            assert paths.count("v1/market/all") == times
+
+
+def test_a_sync_ends_by_its_deadline(served: Sandbox, hands: Hands) -> None:
+    url = served.url("upbit")
+    made = Online(venue="upbit", base_url=url, sync_seconds=60).on(hands.machine).for_one_sync()
+    made.fetch(market("upbit"), "1h", NOW - 9 * HOUR, NOW)
+    served.play(FaultScript.read("html@1x*"))
+    with pytest.raises(RetryLater, match="is missing"):
+        made.fetch(market("upbit"), "1h", NOW - 9 * HOUR, NOW)
+    assert hands.passed <= 60, "the deadline of a fetch, 600 s, is not waited for"
+    served.play(FaultScript())
+    hands.sleep(60)
+    with pytest.raises(RetryLater, match=r"exchange\.sync_seconds have passed; .* is missing"):
+        made.fetch(market("upbit"), "1h", NOW - 9 * HOUR, NOW)
+    assert served.requests == []
 
 
 def test_four_processes_keep_one_budget(tmp_path: Path) -> None:

@@ -59,13 +59,15 @@ class Cut:
 class Finding:
     """Rows that break a check, and what was expected of them.
 
-    ``cells`` marks the columns that are at fault where a check looks at single cells.
+    ``cells`` marks the columns that are at fault where a check looks at single cells; ``fix`` says
+    what to do where that depends on what was found.
     """
 
     rows: Truths
     expected: str
     cells: pd.DataFrame | None = field(default=None, compare=False)
     found: str = ""
+    fix: str = ""
 
     @property
     def count(self) -> int:

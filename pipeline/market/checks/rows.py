@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from pipeline.market.candles import PRICES
 from pipeline.market.checks.cut import Cut, Finding
 
-WORTH = 1e-6  # relative room for the rounding of volume and value
-LEAST_DIGITS = 1e-6  # volume below this has too few digits to divide by
+SUMMED = 1e-6  # relative room for what sums of many trades lose in floating point
+MOST_DIGITS = 8  # behind the point, in what exchanges write
 
 
 def order(cut: Cut) -> Finding:
@@ -73,16 +74,42 @@ def negative_volume(cut: Cut) -> Finding:
 
 
 def value_outside(cut: Cut) -> Finding:
-    """``value / volume``, the mean price paid, lies between low and high."""
+    """``value / volume``, the mean price paid, lies between low and high.
+
+    A column is written to a last digit, worth `u`, so that each number is known to ``u / 2``
+    only. Solved for value, ``low * volume - room <= value <= high * volume + room`` where
+    ``room = (high * u_volume + volume * u_price + u_value) / 2``, plus 1e-6 of value. This
+    matters where a price or a volume is no more than a few of its last digits.
+    """
     candles = cut.candles
     if "value" not in candles:
         return Finding(np.zeros(len(candles), bool), "")
-    traded = candles["volume"] > LEAST_DIGITS
-    paid = candles["value"] / candles["volume"].where(traded)
-    outside = (paid < candles["low"] * (1 - WORTH)) | (paid > candles["high"] * (1 + WORTH))
-    return _of_cells(
-        pd.DataFrame({"value": outside & traded}), "value / volume between low and high"
+    low, high, volume, value = (
+        candles[name].to_numpy("float64") for name in ("low", "high", "volume", "value")
     )
+    price_digit = max(last_digit(low), last_digit(high))
+    room = (high * last_digit(volume) + volume * price_digit + last_digit(value)) / 2
+    room += SUMMED * np.abs(value)
+    outside = (value < low * volume - room) | (value > high * volume + room)
+    return _of_cells(
+        pd.DataFrame({"value": outside}, candles.index), "value / volume between low and high"
+    )
+
+
+def last_digit(column: npt.NDArray[np.float64]) -> float:
+    """Worth of the last digit that the numbers of a column are written with, 1e-8 to 1.
+
+    Examples
+    --------
+    >>> last_digit(np.array([0.5, 1.25, 3.0])), last_digit(np.array([1.0, 100.0]))
+    (0.01, 1.0)
+    """
+    numbers = column[np.isfinite(column)]
+    for digits in range(MOST_DIGITS):
+        numbers = numbers[np.round(numbers, digits) != numbers]
+        if not len(numbers):
+            return float(10.0**-digits)
+    return float(10.0**-MOST_DIGITS)
 
 
 def taker_above_volume(cut: Cut) -> Finding:
@@ -90,7 +117,7 @@ def taker_above_volume(cut: Cut) -> Finding:
     candles = cut.candles
     if "taker_volume" not in candles:
         return Finding(np.zeros(len(candles), bool), "")
-    above = candles["taker_volume"] > candles["volume"] * (1 + WORTH)
+    above = candles["taker_volume"] > candles["volume"] * (1 + SUMMED)
     return _of_cells(pd.DataFrame({"taker_volume": above}), "taker_volume of at most volume")
 
 

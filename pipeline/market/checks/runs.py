@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 
 from pipeline.market.checks.cut import Truths
 
@@ -57,29 +58,33 @@ def constant(column: Floats, longest: int) -> Truths:
     return long_runs(same, longest)
 
 
-def unit_break(column: Floats, window: int, ratio: float) -> int | None:
+def unit_break(column: Floats, window: int, ratio: float, least_rows: int) -> int | None:
     """Row from which a column is measured in another unit, or None.
 
-    There the median of the `window` rows from it on differs from that of the `window` rows
-    before it by a factor of `ratio` or more, and by most of all rows. Zeros and NaN have no unit
-    and are left out.
+    From there on it stands at another level: the row differs from the one before by a factor of
+    `ratio` or more, and so does the median of the rows from it on from that of the rows before
+    it: of `window` rows, at the ends of the column of `least_rows` or more. Zeros and NaN have no
+    unit and are left out.
 
     Examples
     --------
-    >>> unit_break(np.array([1.0, 2, 1, 2, 9000, 8000, 9000, 8000]), 3, 100)
+    >>> unit_break(np.array([1.0, 2, 1, 2, 9000, 8000, 9000, 8000]), 3, 100, 3)
     4
-    >>> unit_break(np.arange(1.0, 50), 3, 100) is None
+    >>> unit_break(np.array([1.0, 2, 1, 9000, 1, 2, 1]), 3, 100, 3) is None
+    True
+    >>> unit_break(np.arange(1.0, 500), 3, 100, 3) is None
     True
     """
     usable = np.flatnonzero(np.isfinite(column) & (column != 0))
-    level = pd.Series(np.log(np.abs(column[usable])))
-    medians = level.rolling(window).median().to_numpy()
-    if len(medians) < 2 * window:
+    level, step = np.log(np.abs(column[usable])), np.log(ratio)
+    rows = np.flatnonzero(np.abs(np.diff(level)) >= step) + 1
+    rows = rows[np.minimum(rows, len(level) - rows) >= least_rows]
+    if not len(rows):
         return None
-    step = np.abs(medians[2 * window - 1 :] - medians[window - 1 : -window])
-    if step.max() < np.log(ratio):
-        return None
-    jump = np.abs(np.diff(level.to_numpy()))
-    at = int(step.argmax()) + window
-    nearby = range(max(at - window, 1), min(at + window, len(level) - 1) + 1)
-    return int(usable[max(nearby, key=lambda row: jump[row - 1])])
+    around = sliding_window_view(np.pad(level, window, constant_values=np.nan), 2 * window)[rows]
+    before, after = (
+        np.nanmedian(around[:, :window], axis=1),
+        np.nanmedian(around[:, window:], axis=1),
+    )
+    found = rows[np.abs(after - before) >= step]
+    return int(usable[found[0]]) if len(found) else None

@@ -1,4 +1,4 @@
-"""Checks that look at a whole cut: its ends, its holes, its stretches, a second source."""
+"""Checks that look at stretches of a cut, at what was told before, and at a second source."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pipeline.market.candles import PRICES, last_closed
+from pipeline.market.candles import PRICES
 from pipeline.market.checks.cut import Cut, Finding, Truths
 from pipeline.market.checks.runs import constant, standing_still, unit_break
 from pipeline.market.checks.shift import hours_late
@@ -16,77 +16,44 @@ if TYPE_CHECKING:
     from pipeline.market.validation import Validation
 
 
-def min_rows(cut: Cut, limits: Validation) -> Finding:
-    """There are enough candles."""
-    rows = np.full(max(len(cut.times), 1), len(cut.times) < limits.min_rows)
-    return Finding(rows, f"at least {limits.min_rows}", found=f"{len(cut.times)} candles")
-
-
-def short_history(cut: Cut, limits: Validation) -> Finding:  # noqa: ARG001 - every check is told both
-    """The cut starts where it was asked to."""
-    rows = _none(cut)
-    if cut.asked and len(rows):
-        rows[0] = cut.times[0] > cut.asked.start.ceil(cut.step)
-    start = cut.asked.start.isoformat() if cut.asked else ""
-    return Finding(rows, f"a first candle at {start}")
-
-
-def stale_end(cut: Cut, limits: Validation) -> Finding:
-    """The cut reaches as_of, but for `max_stale_candles`."""
-    rows = _none(cut)
-    newest = last_closed(cut.as_of, cut.timeframe) - limits.max_stale_candles * cut.step
-    rows[-1:] = np.asarray(cut.times[-1:] < newest)
-    found = f"the last candle at {cut.times[-1].isoformat()}" if len(rows) else ""
-    return Finding(rows, f"one at {newest.isoformat()} or later", found=found)
-
-
-def max_hole(cut: Cut, limits: Validation) -> Finding:
-    """No more candles are missing in a row than `max_hole_candles`, whatever the reason."""
-    skipped = missing_before(cut)
-    rows = skipped > limits.max_hole_candles
-    found = ""
-    if rows.any():
-        at = int(np.argmax(rows))
-        before, after = (cut.times[row].isoformat() for row in (at - 1, at))
-        found = f"{skipped[at]} in a row, between {before} and {after}"
-    return Finding(rows, f"at most {limits.max_hole_candles}", found=found)
-
-
 def frozen(cut: Cut, limits: Validation) -> Finding:
-    """The feed does not repeat one candle, with its volume, for more than `max_frozen_candles`."""
-    traded = cut.candles["volume"].to_numpy() > 0
-    rows = standing_still(cut.candles, limits.max_frozen_candles) & traded
+    """The feed does not repeat one candle, with its volume, for more than `max_frozen_candles`.
+
+    Only candles with a range count: small equal trades at one price do make equal candles.
+    """
+    candles = cut.candles
+    moved = (candles["volume"] > 0) & (candles["high"] > candles["low"])
+    rows = standing_still(candles, limits.max_frozen_candles) & moved.to_numpy()
     return Finding(rows, f"at most {limits.max_frozen_candles} equal candles in a row")
 
 
 def constant_price(cut: Cut, limits: Validation) -> Finding:
-    """The close does not stand still for more than `max_constant_candles`."""
-    rows = constant(cut.candles["close"].to_numpy("float64"), limits.max_constant_candles)
-    return Finding(rows, f"at most {limits.max_constant_candles} candles with one close")
+    """The prices do not stand still for longer than `max_constant_hours`: all four of them.
+
+    A close alone does where the smallest step of the price is a large share of it.
+    """
+    longest = limits.longest_constant(cut.step)
+    rows = standing_still(cut.candles[list(PRICES)], longest)
+    return Finding(rows, f"at most {longest} candles in a row with one price")
 
 
 def zero_volume(cut: Cut, limits: Validation) -> Finding:
-    """Nothing is traded for at most `max_constant_candles`."""
+    """Nothing is traded for `max_constant_hours` at most."""
+    longest = limits.longest_constant(cut.step)
     volume = cut.candles["volume"].to_numpy("float64")
-    rows = constant(volume, limits.max_constant_candles) & (volume == 0)
-    return Finding(rows, f"at most {limits.max_constant_candles} candles without volume")
+    rows = constant(volume, longest) & (volume == 0)
+    return Finding(rows, f"at most {longest} candles in a row without volume")
 
 
 def unit_breaks(cut: Cut, limits: Validation) -> Finding:
-    """No column jumps to another order of magnitude and stays there."""
-    rows = _none(cut)
-    cells = pd.DataFrame(
-        data=False, index=range(len(rows)), columns=cut.candles.columns, dtype=bool
-    )
-    for name in cut.candles.columns:
-        at = unit_break(
-            cut.candles[name].to_numpy("float64"), limits.median_window, limits.max_median_ratio
-        )
-        if at is not None:
-            rows[at] = True
-            cells.loc[at, name] = True
-    expected = f"adjacent medians of {limits.median_window} candles within a factor of "
-    return Finding(rows, f"{expected}{limits.max_median_ratio:g}", cells)
+    """No price jumps to another order of magnitude and stays there."""
+    return _breaks(cut, list(PRICES), limits, 1)
+
+
+def volume_breaks(cut: Cut, limits: Validation) -> Finding:
+    """No volume or value does: another unit, or a market that woke up."""
+    counted = [name for name in cut.candles.columns if name not in PRICES]
+    return _breaks(cut, counted, limits, limits.median_window)
 
 
 def revised(cut: Cut, limits: Validation) -> Finding:  # noqa: ARG001
@@ -120,11 +87,16 @@ def disagrees(cut: Cut, limits: Validation) -> Finding:
     return Finding(np.asarray(apart.to_numpy().any(axis=1)), expected, apart)
 
 
-def missing_before(cut: Cut) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """How many candles are missing right before each."""
-    step = cut.step // pd.Timedelta(milliseconds=1)
-    times = cut.times.as_unit("ms").asi8
-    return np.diff(times, prepend=times[:1] - step) // step - 1
+def _breaks(cut: Cut, columns: list[str], limits: Validation, least_rows: int) -> Finding:
+    cells = pd.DataFrame(data=False, index=range(len(cut.times)), columns=columns, dtype=bool)
+    for name in columns:
+        numbers = cut.candles[name].to_numpy("float64")
+        at = unit_break(numbers, limits.median_window, limits.max_median_ratio, least_rows)
+        if at is not None:
+            cells.loc[at, name] = True
+    expected = f"adjacent medians of {limits.median_window} candles within a factor of "
+    rows = np.asarray(cells.to_numpy().any(axis=1))
+    return Finding(rows, f"{expected}{limits.max_median_ratio:g}", cells)
 
 
 def _none(cut: Cut) -> Truths:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """One column that breaks a check, and from where on."""
+    """One column that breaks a check, and from where on; a hole has no column and ends there."""
 
     check: str
     column: str
@@ -26,7 +26,8 @@ class Breach:
 
     def __str__(self) -> str:
         """One line for a person."""
-        return f"{self.check}: column {self.column}, {self.rows} rows from {self.first.isoformat()}"
+        where = f"column {self.column}, " if self.column else ""
+        return f"{self.check}: {where}{self.rows} rows, {self.first.isoformat()}"
 
 
 def check_table(table: pd.DataFrame, step: pd.Timedelta, limits: Validation) -> list[Breach]:
@@ -41,7 +42,7 @@ def check_table(table: pd.DataFrame, step: pd.Timedelta, limits: Validation) -> 
     """
     found = list(_missing(table, step, limits))
     for name in table.columns:
-        found += _of_column(table[name], limits)
+        found += _of_column(table[name], step, limits)
     return found
 
 
@@ -50,21 +51,21 @@ def _missing(table: pd.DataFrame, step: pd.Timedelta, limits: Validation) -> Ite
     skipped = np.diff(times.asi8, prepend=times.asi8[:1]) // step.as_unit(times.unit).asm8.astype(
         "int64"
     )
-    long = np.flatnonzero(skipped - 1 > limits.max_hole_candles)
+    long = np.flatnonzero(skipped - 1 > limits.longest_hole("unknown", step))
     for row in long:
         yield Breach("max_hole", "", times[int(row)], int(skipped[row]) - 1)
 
 
-def _of_column(column: pd.Series, limits: Validation) -> Iterator[Breach]:
+def _of_column(column: pd.Series, step: pd.Timedelta, limits: Validation) -> Iterator[Breach]:
     values, name = column.to_numpy("float64"), str(column.name)
     broken = ~np.isfinite(values)
     if broken.any():
         yield _breach("non_finite", column, broken)
-    still = constant(values, limits.max_constant_candles)
+    still = constant(values, limits.longest_constant(step))
     if still.any():
         zero = bool((values[still] == 0).all())
         yield _breach("zero_column" if zero else "constant_column", column, still)
-    at = unit_break(values, limits.median_window, limits.max_median_ratio)
+    at = unit_break(values, limits.median_window, limits.max_median_ratio, limits.median_window)
     if at is not None:
         yield Breach("unit_breaks", name, column.index[at], len(values) - at)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -10,8 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.market.exchanges.faults import Fault, garbage
+from pipeline.market.exchanges.faults import LONGEST_BLOCK, Fault, garbage
 
+SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 OK, BAD_REQUEST, NOT_FOUND, SERVER_ERROR = 200, 400, 404, 500
 
 
@@ -63,24 +65,18 @@ class Answer:
     @property
     def date(self) -> pd.Timestamp | None:
         """The venue's clock, to the second, as its Date header tells it."""
-        try:
-            told = pd.Timestamp(parsedate_to_datetime(self.headers.get("Date", "")))
-        except (ValueError, TypeError, IndexError):
-            return None
-        return told.tz_localize("UTC") if told.tzinfo is None else told.tz_convert("UTC")
+        return _moment(self.headers.get("Date", ""))
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds of its Retry-After header."""
+        """Seconds of its Retry-After header, at most the longest block there is."""
         told = self.headers.get("Retry-After", "")
-        if told.replace(".", "", 1).isdigit():
-            return float(told)
-        try:
-            moment = pd.Timestamp(parsedate_to_datetime(told))
-        except (ValueError, TypeError, IndexError):
+        if SECONDS.fullmatch(told):
+            return min(float(told), LONGEST_BLOCK)
+        moment, date = _moment(told), self.date
+        if moment is None or date is None:
             return None
-        date = self.date
-        return None if date is None else max(0.0, (moment - date).total_seconds())
+        return min(max(0.0, (moment - date).total_seconds()), LONGEST_BLOCK)
 
 
 def fields(node: Any) -> Mapping[str, Any]:
@@ -99,3 +95,11 @@ def a_list(node: Any, what: str) -> list[Any]:
     if not isinstance(node, list):
         raise garbage(f"{what} is no list", node)
     return node
+
+
+def _moment(text: str) -> pd.Timestamp | None:
+    try:
+        moment = pd.Timestamp(parsedate_to_datetime(text))
+    except (ValueError, TypeError, IndexError):
+        return None
+    return moment.tz_localize("UTC") if moment.tzinfo is None else moment.tz_convert("UTC")

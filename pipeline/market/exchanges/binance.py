@@ -32,6 +32,7 @@ LIMIT = RateLimit(
 BUSY = 0.8  # of the weight, by all programs on this address
 UNLISTED = {-1121, -1122}
 OPENS, CLOSES = 0, 6
+WEEK = pd.Timedelta(days=7)
 PLACES = {
     "open": 1,
     "high": 2,
@@ -59,31 +60,35 @@ class BinanceDesk:
         return self._candles(symbol, timeframe, {"limit": 99})
 
     def first(self, symbol: str, timeframe: str) -> pd.Timestamp:
-        """Open time of the symbol's first candle."""
-        oldest = self._candles(symbol, timeframe, {"startTime": 0, "limit": 1})
-        if len(oldest) != 1:
-            raise garbage("there is no first candle", oldest.index)
-        return pd.Timestamp(oldest.index[0])
+        """Open time of the first candle; where weeks began before, the close of the first."""
+        return min(self._oldest(symbol, timeframe), self._oldest(symbol, "1w") + WEEK)
 
     def symbols(self) -> list[str]:
         """Every symbol of USD-M futures."""
         body = fields(asked(self._client().fapiPublicGetExchangeInfo))
         return [str(fields(row).get("symbol")) for row in a_list(body.get("symbols"), "the list")]
 
+    def _oldest(self, symbol: str, interval: str) -> pd.Timestamp:
+        oldest = self._candles(symbol, interval, {"startTime": 0, "limit": 1})
+        if len(oldest) != 1:
+            raise garbage("there is no first candle", oldest.index)
+        return pd.Timestamp(oldest.index[0])
+
     def _client(self) -> Any:
         return client("binance", self.line, {"fapiPublic": f"{self.line.base_url}/fapi/v1"})
 
-    def _candles(self, symbol: str, timeframe: str, window: dict[str, Any]) -> pd.DataFrame:
+    def _candles(self, symbol: str, interval: str, window: dict[str, Any]) -> pd.DataFrame:
         api = self._client()
-        query = {"symbol": symbol, "interval": timeframe, **window}
+        query = {"symbol": symbol, "interval": interval, **window}
         rows = a_list(asked(lambda: api.fapiPublicGetKlines(query)), "the answer")
         cells = cells_of(rows, {**PLACES, "opens": OPENS, "closes": CLOSES})
         opens, closes = cells.pop("opens"), cells.pop("closes")
         frame = to_frame(opens, cells)
-        length = int(duration(timeframe) / pd.Timedelta(milliseconds=1))
+        step = WEEK if interval == "1w" else duration(interval)
+        length = int(step / pd.Timedelta(milliseconds=1))
         for opened, closed in zip(opens, closes, strict=True):
             if closed != opened + length - 1:
-                raise garbage(f"a row is no candle of {timeframe}", [opened, closed])
+                raise garbage(f"a row is no candle of {interval}", [opened, closed])
         return frame
 
 
@@ -114,7 +119,6 @@ def _ms(moment: pd.Timestamp) -> int:
 
 VENUE = Venue(
     name="binance",
-    address="binance",
     base_url="https://fapi.binance.com",
     limit=LIMIT,
     rows=ROWS,

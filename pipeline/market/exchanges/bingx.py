@@ -28,6 +28,7 @@ LIMIT = RateLimit(
 LIMITED, UNLISTED = {100410}, {100421, 100490, 109418, 109425}
 PASSING = {100500, 100503, 109500, 110500}  # busy, by ccxt 4.5.90
 DEFAULT_BLOCK = 300.0  # seconds: "recover after 5 minutes", BingX's documentation
+WEEK = pd.Timedelta(days=7)
 MILLISECOND = pd.Timedelta(milliseconds=1)
 
 
@@ -49,6 +50,13 @@ class BingxDesk:
     def latest(self, symbol: str, timeframe: str) -> pd.DataFrame:
         """The newest candles, the forming one among them."""
         return self._candles(symbol, timeframe, {"limit": 100})
+
+    def first(self, symbol: str) -> pd.Timestamp:
+        """Close of the first week that has candles."""
+        weeks = self._candles(symbol, "1w", {"limit": ROWS})
+        if weeks.empty:
+            raise garbage("there is no week", weeks.index)
+        return pd.Timestamp(weeks.index.min()) + WEEK
 
     def symbols(self) -> list[str]:
         """Every swap."""
@@ -103,7 +111,6 @@ def _ms(moment: pd.Timestamp) -> int:
 
 VENUE = Venue(
     name="bingx",
-    address="bingx",
     base_url="https://open-api.bingx.com",
     limit=LIMIT,
     rows=ROWS,
@@ -113,4 +120,5 @@ VENUE = Venue(
     symbol_of=symbol_of,
     open=BingxDesk,
     judge=judge,
+    first=lambda line, symbol, _timeframe: BingxDesk(line).first(symbol),
 )

@@ -1,6 +1,7 @@
 """Any exchange that ccxt knows, by its unified candles: five columns, fixed windows.
 
-ccxt says how many candles an answer holds and how often one may ask. What it cannot say is
+ccxt says how many candles an answer holds, how often one may ask and what a request costs; its
+throttle is only told that cost here, the line waits. What ccxt cannot say is
 probed: candles of the coarsest timeframe tell how far back the exchange goes, so an exchange
 that serves only its newest candles is noticed.
 """
@@ -18,7 +19,7 @@ from pipeline.market.candles import REQUIRED, TIMEFRAMES
 from pipeline.market.exchanges.answer import Answer, a_list
 from pipeline.market.exchanges.base import Instrument
 from pipeline.market.exchanges.ccxt_client import asked, client, exchange_class
-from pipeline.market.exchanges.faults import UnknownMarketError
+from pipeline.market.exchanges.faults import UnknownMarketError, garbage
 from pipeline.market.exchanges.line import Line
 from pipeline.market.exchanges.rate_bucket import RateLimit
 from pipeline.market.exchanges.rows import cells_of, to_frame
@@ -44,13 +45,13 @@ class CcxtDesk:
         """The newest candles, the forming one among them."""
         return self._candles(symbol, timeframe, None, None)
 
-    def first(self, symbol: str) -> pd.Timestamp | None:
+    def first(self, symbol: str) -> pd.Timestamp:
         """Close of the oldest candle of the coarsest timeframe that one answer holds."""
         api = self._client()
         coarsest = max(api.timeframes, key=api.parse_timeframe)
-        oldest = self._candles(symbol, coarsest, None, None)
+        oldest = self._candles(symbol, coarsest, None, venue_of(self.name).rows)
         if oldest.empty:
-            return None
+            raise garbage(f"there is no candle of {coarsest}", oldest.index)
         length = pd.Timedelta(seconds=api.parse_timeframe(coarsest))
         return pd.Timestamp(oldest.index.min()) + length
 
@@ -60,6 +61,7 @@ class CcxtDesk:
 
     def _client(self) -> Any:
         made = client(self.name, self.line)
+        made.enableRateLimit, made.throttle = True, self.line.charge
         if self.line.base_url:
             made.urls["api"] = _moved(made.urls["api"], self.line.base_url)
         return made
@@ -103,7 +105,6 @@ def _venue(name: str) -> Venue:
     delay = float(described.rateLimit)
     return Venue(
         name=f"ccxt-{name}",
-        address=f"ccxt-{name}",
         base_url="",
         limit=RateLimit(1000 / delay, 1, f"one request in {delay:g} ms, by ccxt's table"),
         rows=int(rows),

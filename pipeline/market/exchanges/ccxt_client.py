@@ -14,7 +14,7 @@ OFF = {"enableRateLimit": False, "maxRetriesOnFailure": 0, "enableLastHttpRespon
 
 
 def client(name: str, line: Line, urls: Mapping[str, str] | None = None) -> Any:
-    """One ccxt exchange that asks through `line`, made once for each line.
+    """One ccxt exchange that asks through `line`, made once for all lines that share clients.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ def client(name: str, line: Line, urls: Mapping[str, str] | None = None) -> Any:
     if name not in line.clients:
         made = exchange_class(name)(OFF)
         made.session.close()
-        made.session = line
         made.urls["api"] = {**made.urls["api"], **(urls or {})}
         line.clients[name] = made
+    line.clients[name].session = line
     return line.clients[name]
 
 

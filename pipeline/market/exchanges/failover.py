@@ -1,12 +1,14 @@
 """Several sources for one series: another stands in when the first cannot answer.
 
-Another source is believed only where it can be compared: both are asked for the same closed
-candles, and these must agree. Its rows carry its name in the column ``source``.
+Another source is believed only where it can be compared: it is asked for closed candles that the
+first one gave before and the store holds, and must give them alike. Its rows carry its name in the
+column ``source``.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from collections.abc import Callable
+from typing import Annotated, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -21,7 +23,7 @@ from pipeline.market.exchanges.machine import Machine
 from pipeline.market.exchanges.online import Online
 
 SOURCE = "source"
-WIDTH = 3  # windows of comparison hold so many times the overlap, so that holes may be in them
+Stored = Callable[[], pd.DataFrame]
 
 
 class Failover(Record):
@@ -36,7 +38,8 @@ class Failover(Record):
     base_url
         Of every source that names none itself.
     overlap
-        Closed candles that both must have, and agree on, before another source is believed.
+        Stored candles of the first source, those nearest to what is asked for, that another must
+        have and agree on before it is believed.
     price_tolerance, volume_tolerance
         Relative difference that is no disagreement; null: volumes are not compared.
     """
@@ -48,6 +51,7 @@ class Failover(Record):
     price_tolerance: Annotated[float, Field(ge=0, le=0.01)] = 0.0
     volume_tolerance: Annotated[float, Field(ge=0, le=1)] | None = 0.0
     _built: tuple[Online, ...] = PrivateAttr(default=())
+    _stored: Stored | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _build(self) -> Self:
@@ -60,10 +64,21 @@ class Failover(Record):
 
     def on(self, machine: Machine) -> Self:
         """The same sources on another machine: other clocks, another sleep."""
-        other = self.model_copy()
-        built = {"_built": tuple(source.on(machine) for source in self._built)}
-        object.__setattr__(other, "__pydantic_private__", built)
-        return other
+        return self._copy(_built=tuple(source.on(machine) for source in self._built))
+
+    def for_one_sync(self) -> Self:
+        """The same sources, each of which ends all its fetches by its own deadline."""
+        return self._copy(_built=tuple(source.for_one_sync() for source in self._built))
+
+    def beside(self, stored: Stored) -> Self:
+        """The same sources, which may stand in for each other where `stored` allows it.
+
+        Parameters
+        ----------
+        stored
+            Gives the candles of the series that its own feed, the first source, sent before.
+        """
+        return self._copy(_stored=stored)
 
     @property
     def feed(self) -> str:
@@ -108,19 +123,21 @@ class Failover(Record):
     def fetch(
         self, market: Instrument, timeframe: str, start: pd.Timestamp, end: pd.Timestamp
     ) -> pd.DataFrame:
-        """Candles of the first source, or of the next that agrees with it.
+        """Candles of the first source, or of the next that agrees with what that one gave before.
 
         Returns
         -------
         DataFrame
-            A candle frame; with the column ``source`` where another source stood in.
+            A candle frame; with the column ``source`` where another source stood in. What the
+            first source gave before is in it as it is stored.
 
         Raises
         ------
         RetryLater
-            When the first source cannot answer and no other could be compared with it.
+            When the first source cannot answer, and no other can or may: fewer than `overlap` of
+            its candles are stored.
         DataError
-            When another source could answer but disagrees with the first.
+            When another source could answer but disagrees with what is stored.
         ConfigError
             As the first source.
         """
@@ -128,20 +145,17 @@ class Failover(Record):
             return self._first.fetch(market, timeframe, start, end)
         except RetryLater as error:
             failed = error
+        stored = self._stored() if self._stored else pd.DataFrame()
+        if len(stored) < self.overlap:
+            raise self._alone(failed, f"{len(stored)} stored candles of {self.feed}")
         for other in self._built[1:]:
             try:
-                if self._agrees(other, market, timeframe, (start, end)):
-                    candles = other.fetch(market, timeframe, start, end)
-                    return candles.assign(**{SOURCE: other.feed})
+                self._require_same(other, market, timeframe, _nearest(stored, start, self.overlap))
+                candles = other.fetch(market, timeframe, start, end)
             except RetryLater:
                 continue
-        raise RetryLater(
-            f"{failed.what}; no other source could be compared with it or could stand in",
-            where=failed.where,
-            found=failed.found,
-            expected=f"{self.overlap} candles of both",
-            fix=failed.fix,
-        )
+            return _beside(stored.loc[start : end - duration(timeframe)], candles, other.feed)
+        raise self._alone(failed, "no other source that answers")
 
     def newest(self, market: Instrument, timeframe: str, now: pd.Timestamp) -> pd.Timestamp | None:
         """Open time of the newest closed candle, as the first source that answers tells it.
@@ -176,35 +190,34 @@ class Failover(Record):
             raise ConfigError("is no online exchange", where=where, fix="name one that is")
         return source
 
-    def _agrees(
-        self,
-        other: Online,
-        market: Instrument,
-        timeframe: str,
-        span: tuple[pd.Timestamp, pd.Timestamp],
-    ) -> bool:
-        """Whether a window shows both alike; False when none could be looked at."""
-        width = WIDTH * self.overlap * duration(timeframe)
-        for stop in span:
-            try:
-                ours = self._first.fetch(market, timeframe, stop - width, stop)
-            except RetryLater:
-                continue
-            theirs = other.fetch(market, timeframe, stop - width, stop)
-            self._require_same(ours, theirs, other, f"{self.feed}/{market.name}/{timeframe}")
-            if len(ours) >= self.overlap:
-                return True
-        return False
+    def _copy(self, **private: Any) -> Self:
+        other = self.model_copy()
+        held = {"_built": self._built, "_stored": self._stored, **private}
+        object.__setattr__(other, "__pydantic_private__", held)
+        return other
+
+    def _alone(self, failed: RetryLater, found: str) -> RetryLater:
+        return RetryLater(
+            f"{failed.what}; no other source may stand in",
+            where=failed.where,
+            found="; ".join(part for part in (failed.found, found) if part),
+            expected=f"{self.overlap} stored candles of {self.feed}, and a source that agrees",
+            fix=failed.fix,
+        )
 
     def _require_same(
-        self, ours: pd.DataFrame, theirs: pd.DataFrame, other: Online, where: str
+        self, other: Online, market: Instrument, timeframe: str, ours: pd.DataFrame
     ) -> None:
-        if list(ours.columns) != list(theirs.columns):
+        stop = ours.index[-1] + duration(timeframe)
+        theirs = other.fetch(market, timeframe, ours.index[0], stop)
+        where = f"{self.feed}/{market.name}/{timeframe}"
+        if set(ours.columns) != set(theirs.columns):
             raise _disagreement(other, where, ", ".join(theirs.columns), ", ".join(ours.columns))
-        apart = ours.index.symmetric_difference(theirs.index)
-        if len(apart):
-            found = f"only one of them has {apart[0].isoformat()}"
-            raise _disagreement(other, where, found, "the same candles")
+        lacking = ours.index.difference(theirs.index)
+        if len(lacking):
+            found = f"it has none at {lacking[0].isoformat()}"
+            raise _disagreement(other, where, found, "every candle that is stored")
+        theirs = theirs.loc[ours.index]
         for column in ours.columns:
             allowed = self.price_tolerance if column in PRICES else self.volume_tolerance
             if allowed is None:
@@ -217,9 +230,22 @@ class Failover(Record):
                 raise _disagreement(other, at, repr(float(yours[row])), repr(float(mine[row])))
 
 
+def _nearest(stored: pd.DataFrame, at: pd.Timestamp, count: int) -> pd.DataFrame:
+    """So many stored candles before a moment, or the first ones."""
+    first = max(0, int(stored.index.searchsorted(at)) - count)
+    return stored.iloc[first : first + count]
+
+
+def _beside(stored: pd.DataFrame, candles: pd.DataFrame, feed: str) -> pd.DataFrame:
+    """A stored candle is not told anew by who stands in."""
+    fresh = candles.drop(index=stored.index, errors="ignore").assign(**{SOURCE: feed})
+    return pd.concat([part for part in (stored, fresh) if len(part)] or [fresh]).sort_index()
+
+
 def _disagreement(other: Online, where: str, found: str, expected: str) -> DataError:
     return DataError(
-        f"the first source cannot answer, and {other.feed} may not stand in: they disagree",
+        f"the first source cannot answer, and {other.feed} may not stand in: it disagrees with "
+        "what is stored",
         where=where,
         found=found,
         expected=expected,

@@ -58,6 +58,15 @@ class UnknownMarketError(Exception):
     """The venue says that it has no such market."""
 
 
+def beginning_withheld(first: pd.Timestamp) -> Fault:
+    """Tell that a venue has candles before the first that it gives."""
+    return Fault(
+        "the venue does not give the beginning that it has",
+        found=f"first candle {first.isoformat()}",
+        fix="ask for a later start: it may serve its newest candles only",
+    )
+
+
 def garbage(what: str, body: Any) -> Fault:
     """Tell an answer that is no answer, with its beginning."""
     told = " ".join((body if isinstance(body, str) else repr(body)).split())

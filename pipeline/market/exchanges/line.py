@@ -34,13 +34,14 @@ Judge = Callable[[Answer, pd.Timestamp], float]
 class Line:
     """What one download asks a venue through; stands for a session of requests."""
 
-    bucket: RateBucket
+    rate: float
     judge: Judge
     deadline: Deadline
     timeout: float
     max_skew: float
     base_url: str
     skew: float = 0.0
+    cost: float = 1.0
     last: Answer | None = None
     raised: Exception | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -56,6 +57,14 @@ class Line:
     def now(self) -> pd.Timestamp:
         """The earlier of the host's clock and the venue's."""
         return self.machine.now() + pd.Timedelta(min(0.0, self.skew), unit="s")
+
+    def charge(self, cost: float | None = None) -> None:
+        """Say what the next request costs: so many times a plain one, never less than it."""
+        self.cost = max(1.0, cost or 1.0)
+
+    def bucket(self, url: str) -> RateBucket:
+        """The budget that a request to that address is taken from."""
+        return RateBucket.of(url, self.rate, self.machine)
 
     def get(self, url: str, **options: Any) -> Answer:
         """Ask with GET; `options` as of requests."""
@@ -74,7 +83,7 @@ class Line:
             return self._asked(method, url, options)
         except (Fault, UnknownMarketError, VintageError) as error:
             if isinstance(error, Fault) and error.block is not None:
-                error.until = self.bucket.block(error.block)
+                error.until = self.bucket(url).block(error.block)
             self.raised = error
             raise
 
@@ -87,11 +96,12 @@ class Line:
     def _asked(self, method: str, url: str, options: dict[str, Any]) -> Answer:
         if method != "GET":
             raise AssertionError(f"{method} {url}: candles are only read")
-        self.bucket.take(self.deadline)
+        session = self.session = self.session or _session()
+        cost, self.cost = self.cost, 1.0
+        self.bucket(url).take(
+            self.deadline, cost
+        )  # last of all: what comes after delays the request
         seconds = min(self.timeout, self.deadline.left)
-        if self.session is None:
-            self.session = _session()
-        session = self.session
         try:
             answer = _within(seconds, lambda gone: _whole(session, url, options, seconds, gone))
         except Fault:
@@ -100,7 +110,7 @@ class Line:
         self.last = answer
         self._compare_clocks(answer)
         if rest := self._judge(answer):
-            self.bucket.block(rest)
+            self.bucket(url).block(rest)
         return answer
 
     def _compare_clocks(self, answer: Answer) -> None:

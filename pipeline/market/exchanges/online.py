@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import pandas as pd
 from pydantic import Field, PrivateAttr, field_validator, model_validator
@@ -20,7 +20,7 @@ from pipeline.market.exchanges.line import Line
 from pipeline.market.exchanges.machine import Deadline, Machine
 from pipeline.market.exchanges.page import empty
 from pipeline.market.exchanges.paging import Download
-from pipeline.market.exchanges.rate_bucket import KEY, RateBucket, agreed_rate
+from pipeline.market.exchanges.rate_bucket import KEY, agreed_rate
 from pipeline.market.exchanges.venue import Venue
 
 VENUES = {
@@ -39,10 +39,13 @@ class Online(Record):
     requests_per_second: Annotated[float, Field(gt=0), RunOnly] | None = None
     timeout_seconds: Annotated[float, Field(gt=0, le=120), RunOnly] = 10.0
     deadline_seconds: Annotated[float, Field(gt=0, le=86_400), RunOnly] = 600.0
+    sync_seconds: Annotated[float, Field(gt=0, le=7 * 86_400), RunOnly] = 21_600.0
     grace_seconds: Annotated[float, Field(ge=0, le=60), RunOnly] = 3.0
     max_clock_skew_seconds: Annotated[float, Field(ge=0, le=60), RunOnly] = 10.0
     outage_candles: Annotated[int, Field(ge=1)] | None = None
     _machine: Machine = PrivateAttr(default_factory=Machine)
+    _total: Deadline | None = PrivateAttr(default=None)
+    _clients: dict[str, Any] | None = PrivateAttr(default=None)
 
     @field_validator("venue")
     @classmethod
@@ -60,9 +63,14 @@ class Online(Record):
 
     def on(self, machine: Machine) -> Self:
         """The same adapter on another machine: other clocks, another sleep."""
-        other = self.model_copy()
-        object.__setattr__(other, "__pydantic_private__", {"_machine": machine})
-        return other
+        return self._copy(machine, None, None)
+
+    def for_one_sync(self) -> Self:
+        """The same adapter, all of whose fetches end by one deadline, `sync_seconds` from now.
+
+        What ccxt learns of the venue's markets is kept as long.
+        """
+        return self._copy(self._machine, Deadline.after(self._machine, self.sync_seconds), {})
 
     @property
     def feed(self) -> str:
@@ -150,6 +158,14 @@ class Online(Record):
             return ""
         return f"-{hashlib.sha256(self.base_url.encode()).hexdigest()[:8]}"
 
+    def _copy(
+        self, machine: Machine, total: Deadline | None, clients: dict[str, Any] | None
+    ) -> Self:
+        other = self.model_copy()
+        private = {"_machine": machine, "_total": total, "_clients": clients}
+        object.__setattr__(other, "__pydantic_private__", private)
+        return other
+
     def _closed(self, end: pd.Timestamp, now: pd.Timestamp) -> pd.Timestamp:
         return min(end, now - pd.Timedelta(self.grace_seconds, unit="s"))
 
@@ -163,12 +179,16 @@ class Online(Record):
                 expected=", ".join(facts.timeframes),
                 fix="choose one of these",
             )
+        where = f"{self.feed}/{market.name}/{timeframe}"
+        if self._total is not None and not self._total.left:
+            passed = Fault(f"the {self.sync_seconds:g} s of exchange.sync_seconds have passed")
+            raise self._told(passed, where, wanted)
         line = self._line()
         download = Download(facts, facts.open(line), line, facts.symbol_of(market), timeframe)
         try:
             yield download
         except Fault as fault:
-            raise self._told(fault, f"{self.feed}/{market.name}/{timeframe}", wanted) from None
+            raise self._told(fault, where, wanted) from None
         except UnknownMarketError as error:
             raise self._unknown(download, market, str(error)) from None
         finally:
@@ -177,13 +197,16 @@ class Online(Record):
     def _line(self) -> Line:
         facts, machine = self._facts, self._machine
         rate = agreed_rate(self.requests_per_second, facts.limit, facts.name)
+        left = self.deadline_seconds if self._total is None else self._total.left
+        seconds = min(self.deadline_seconds, left)
         return Line(
-            bucket=RateBucket.of(facts.address + self._elsewhere, rate, machine),
+            rate=rate,
             judge=facts.judge,
-            deadline=Deadline.after(machine, self.deadline_seconds),
+            deadline=Deadline.after(machine, seconds),
             timeout=self.timeout_seconds,
             max_skew=self.max_clock_skew_seconds,
             base_url=self.base_url or facts.base_url,
+            clients={} if self._clients is None else self._clients,
         )
 
     def _told(self, fault: Fault, where: str, wanted: str) -> RetryLater:

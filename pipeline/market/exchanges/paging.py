@@ -4,7 +4,8 @@ Windows are fixed in time, and the walk ends at its time bound or where the venu
 is proven, never on an empty or short page. Each window overlaps the one before by three candles,
 and the newest three are asked for twice, so a page that lies contradicts its neighbour. Slots
 that did not come are asked for once more, together with the candles on both sides: a short page
-cannot become a hole. A missing beginning is believed only when nothing is before it.
+cannot become a hole. A missing beginning is believed only when nothing is before it and candles
+of a coarser timeframe, which reach back further, begin no earlier.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TypeVar
 import pandas as pd
 
 from pipeline.market.candles import duration
-from pipeline.market.exchanges.faults import Fault
+from pipeline.market.exchanges.faults import Fault, beginning_withheld
 from pipeline.market.exchanges.line import Line
 from pipeline.market.exchanges.page import (
     Page,
@@ -78,12 +79,15 @@ class Download:
         rows = self._latest(stop).rows
         return pd.Timestamp(rows.index[-1]) if len(rows) else None
 
-    def first(self) -> pd.Timestamp | None:
-        """A moment by which the venue had its first candle, or None where it does not say it."""
-        first = self.venue.first
-        if first is None:
-            return None
-        return self._persist(lambda: first(self.line, self.symbol, self.timeframe))
+    def first(self) -> pd.Timestamp:
+        """A moment by which the venue had its first candle.
+
+        Raises
+        ------
+        Fault
+            When the venue cannot be asked.
+        """
+        return self._persist(lambda: self.venue.first(self.line, self.symbol, self.timeframe))
 
     @property
     def _step(self) -> pd.Timedelta:
@@ -132,8 +136,7 @@ class Download:
             short = len(page.rows) < int((stop - first) / self._step)
             return short and self._before(page.rows, stop).empty
         if self.venue.tells_first and len(page.inside) <= OVERLAP:
-            known = self.first()
-            return known is not None and known >= stop - OVERLAP * self._step
+            return self.first() >= stop - OVERLAP * self._step
         return False
 
     def _before(self, rows: pd.DataFrame, stop: pd.Timestamp) -> pd.DataFrame:
@@ -155,20 +158,15 @@ class Download:
         if candles.empty:
             self._require_unlisted(start, end)
             return candles
-        known = self.first()
-        if candles.index[0] < start or (known is not None and candles.index[0] > known):
-            raise Fault(
-                "the venue does not give the beginning that it has",
-                found=f"first candle {candles.index[0].isoformat()}",
-                fix="ask for a later start: it may serve its newest candles only",
-            )
+        if candles.index[0] < start or candles.index[0] > self.first():
+            raise beginning_withheld(candles.index[0])
         return found
 
     def _require_unlisted(self, start: pd.Timestamp, end: pd.Timestamp) -> None:
         known = self.first()
         latest = self._persist(lambda: self.desk.latest(self.symbol, self.timeframe)).index
         inside = ((latest >= start) & (latest < end)).any()
-        if latest.empty or inside or (known is not None and known < end):
+        if latest.empty or inside or known < end:
             raise Fault("the venue gives no candle of a span in which it had some")
         if self.venue.reaches_back and latest.min() < end:
             raise Fault("the venue gives no candle of a span in which it had some")

@@ -1,8 +1,10 @@
-"""One budget of requests for each venue, shared by every process of the user on this machine.
+"""One budget of requests for each host, shared by every process of the user on this machine.
 
 The state is one small file under a lock: when the next request may go, and until when the venue
 has blocked this address. A request takes its permit at the moment it is due, not in advance, so
-a process that wakes late never bunches up with the next one. Wall time is used because it is
+a process that wakes late never bunches up with the next one. All adapters of a host share its
+budget, whatever they ask there: where a venue counts groups of requests apart, less is used than
+it allows. Wall time is used because it is
 the same in every process; when it is set back, the stored moments move back with it.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +31,7 @@ FOLDER = "VINTAGE_RATE_FOLDER"
 SHARE = 0.75  # of what the venue allows; never above 0.8
 POLL = 0.005  # seconds between two looks at a lock that another process holds
 KEY = "exchange.requests_per_second"
+NO_NAME = re.compile(r"[^a-z0-9.-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +64,29 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class RateBucket:
-    """Gives permits, evenly spaced, one venue for all processes."""
+    """Gives permits, evenly spaced, one host for all processes."""
 
     path: Path
     spacing: float
     machine: Machine
 
     @classmethod
-    def of(cls, name: str, per_second: float, machine: Machine) -> RateBucket:
-        """The bucket of a venue at so many requests in a second."""
-        return cls(_folder() / f"{name}.json", 1 / per_second, machine)
+    def of(cls, url: str, per_second: float, machine: Machine) -> RateBucket:
+        """The bucket of a URL's host at so many requests in a second."""
+        from urllib.parse import urlsplit
 
-    def take(self, deadline: Deadline) -> None:
-        """Wait until a request may go.
+        host = NO_NAME.sub("_", urlsplit(url).netloc.lower())
+        return cls(_folder() / f"{host}.json", 1 / per_second, machine)
+
+    def take(self, deadline: Deadline, cost: float = 1.0) -> None:
+        """Wait until a request may go; after one of a higher cost the next waits longer.
 
         Raises
         ------
         Fault
             When the deadline comes first; with the end of the block if there is one.
         """
-        while (wait := self._try(deadline)) > 0:
+        while (wait := self._try(deadline, cost)) > 0:
             if wait > deadline.left:
                 raise self._too_late(wait)
             self.machine.sleep(wait)
@@ -92,11 +99,11 @@ class RateBucket:
             self._write(State(state.next, blocked, state.seen))
         return pd.Timestamp(blocked, unit="s", tz="UTC").ceil("s")
 
-    def _try(self, deadline: Deadline) -> float:
+    def _try(self, deadline: Deadline, cost: float) -> float:
         with self._locked(deadline.left):
             state = self._read()
             wait = max(state.next, state.blocked) - state.seen
-            following = state.next if wait > 0 else state.seen + self.spacing
+            following = state.next if wait > 0 else state.seen + cost * self.spacing
             self._write(State(following, state.blocked, state.seen))
         return wait
 

@@ -38,7 +38,7 @@ PLACES = {
 }
 CLOCK = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}")
 REMAINS = re.compile(r"sec=(\d+)")
-DAY = pd.Timedelta(days=1)
+DAY, WEEK = pd.Timedelta(days=1), pd.Timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,14 @@ class UpbitDesk:
     def latest(self, symbol: str, timeframe: str) -> pd.DataFrame:
         """The newest candles, the forming one among them."""
         return self._candles(symbol, timeframe, {"count": ROWS})
+
+    def first(self, symbol: str) -> pd.Timestamp:
+        """Close of the oldest of the newest 200 weeks."""
+        api, query = self._client(), {"timeframe": "weeks", "market": symbol, "count": ROWS}
+        weeks = frame_of(asked(lambda: api.publicGetCandlesTimeframe(query)), symbol, None)
+        if weeks.empty:
+            raise garbage("there is no week", weeks.index)
+        return pd.Timestamp(weeks.index.min()) + WEEK
 
     def symbols(self) -> list[str]:
         """Every market code."""
@@ -127,7 +135,6 @@ def _milliseconds(text: Any) -> int:
 
 VENUE = Venue(
     name="upbit",
-    address="upbit",
     base_url=URL,
     limit=LIMIT,
     rows=ROWS,
@@ -137,4 +144,5 @@ VENUE = Venue(
     symbol_of=symbol_of,
     open=UpbitDesk,
     judge=judge,
+    first=lambda line, symbol, _timeframe: UpbitDesk(line).first(symbol),
 )

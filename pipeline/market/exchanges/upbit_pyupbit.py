@@ -2,7 +2,8 @@
 
 pyupbit asks one literal address without a time limit, tells every failure as None, reads ``to``
 as UTC and answers in Korean time without a zone. Here it asks through the same line as the rest,
-one page at a time; its index is read as Asia/Seoul; and None is told as what really happened.
+one page at a time; its index is read as Asia/Seoul; what it made of an answer must be what the
+answer says; and None is told as what really happened.
 Its ``get_ohlcv_from``, which mixes the two zones, is never used.
 """
 
@@ -78,7 +79,16 @@ def _frame(came: Any, last: Answer | None, symbol: str, unit: int | None) -> pd.
         raise garbage("pyupbit answers in another form", came.columns)
     utc = came.index.tz_localize(ZONE).tz_convert("UTC").as_unit("ms")
     moments = [int(moment) for moment in utc.asi8]
-    return to_frame(moments, {name: came[name].tolist() for name in USUAL})
+    made = to_frame(moments, {name: came[name].tolist() for name in USUAL})
+    if not _alike(made, raw):
+        raise garbage("pyupbit made other candles of the answer", made.index)
+    return made
+
+
+def _alike(made: pd.DataFrame, raw: pd.DataFrame) -> bool:
+    """Whether the rows are the same, however often and in which order."""
+    one, other = (set(frame.reset_index().itertuples(index=False)) for frame in (made, raw))
+    return one == other
 
 
 @contextmanager

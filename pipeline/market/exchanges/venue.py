@@ -68,8 +68,6 @@ class Venue:
     ----------
     name
         Name of the feed.
-    address
-        What the rate limit counts together: adapters of one venue share it.
     rows
         Candles that one answer holds at most.
     columns
@@ -79,7 +77,8 @@ class Venue:
     reaches_back
         Whether an answer goes on to older candles where some of the asked ones are missing.
     first
-        Asks for a moment by which a symbol had its first candle of a timeframe for sure.
+        Asks for a moment by which a symbol had its first candle of a timeframe for sure, of
+        coarse candles: a venue may serve only the newest of each timeframe.
     tells_first
         Whether that is the first candle's open time, exactly.
     symbol_of
@@ -90,7 +89,6 @@ class Venue:
     """
 
     name: str
-    address: str
     base_url: str
     limit: RateLimit
     rows: int
@@ -100,6 +98,6 @@ class Venue:
     symbol_of: Callable[[Instrument], str]
     open: Callable[[Line], Desk]
     judge: Judge
+    first: Callable[[Line, str, str], pd.Timestamp]
     timeframes: tuple[str, ...] = TIMEFRAMES
-    first: Callable[[Line, str, str], pd.Timestamp | None] | None = None
     tells_first: bool = False

@@ -12,15 +12,13 @@ from pipeline.market.candles import TIMEFRAMES, duration
 from pipeline.market.exchanges.replay_files import require_increasing
 from pipeline.market.holes import missing_between
 from pipeline.market.revisions import compare, refuse_revised
-from pipeline.market.sources import COLUMN
+from pipeline.market.sources import COLUMN, IMPORTED
 from pipeline.market.store import CandleStore, Series
 from pipeline.market.transfer.layouts import Layout, own, recognise
 from pipeline.market.transfer.reading import Table, read_table
 from pipeline.market.transfer.zones import check_zone, place
 from pipeline.market.validation import check_times
 from pipeline.market.writing import require_columns
-
-SOURCE = "import"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ def bring(found: Import, store: CandleStore) -> int:
     DataError
         When columns differ from those stored, or a stored candle has other values.
     """
-    return store.append(found.series, found.candles.assign(**{COLUMN: SOURCE}))
+    return store.append(found.series, found.candles.assign(**{COLUMN: IMPORTED}))
 
 
 @dataclass(frozen=True, slots=True)
