@@ -20,6 +20,7 @@ VERBS = {
     "adopt": ("pipeline.commands.adopt", "keep an experiment's settings in conf/tune/"),
     "registry": ("registry.__main__", "list, show, promote, roll back, verify versions"),
     "data": ("pipeline.commands.data", "the candle store: sync, status, import, backup"),
+    "features": ("pipeline.commands.features", "columns, formulas and values; show, explain, diff"),
     "compose": ("pipeline.commands.compose", "show what each stage would be told"),
     "stage": ("pipeline.commands.stage", "run one stage (dvc.yaml calls this)"),
     "sandbox": ("pipeline.commands.sandbox", "a loopback exchange to rehearse with"),

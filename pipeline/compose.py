@@ -15,6 +15,7 @@ from pipeline.conf_options import options
 from pipeline.config import Node, Record, read_yaml
 from pipeline.errors import ConfigError
 from pipeline.exchange_sources import with_sources
+from pipeline.extended_sets import with_parent
 from pipeline.recipe import HeadChoice, Recipe
 from pipeline.settings import HEAD_GROUPS, RUN_GROUPS, checked, over_heads
 from pipeline.tune_choice import lay_under, read_tune
@@ -84,7 +85,7 @@ def compose_run(choices: Choices, conf: Path) -> Composed:
         recipe=recipe,
         root=_root(root, settings),
         groups=groups,
-        heads=over_heads(group_of(tree, "heads"), settings),
+        heads=over_heads(_with_parents(group_of(tree, "heads"), conf), settings),
         origin="" if choices.tune == NONE else read_tune(choices.tune, conf).slot,
     )
 
@@ -166,6 +167,13 @@ def _head_words(heads: Mapping[str, HeadChoice], conf: Path) -> Iterator[str]:
     for name, head in heads.items():
         for group in HEAD_GROUPS:
             yield option_word(conf, group, getattr(head, group), f"@heads.{name}.{group}")
+
+
+def _with_parents(heads: Mapping[str, Node], conf: Path) -> dict[str, Node]:
+    return {
+        name: {**head, "features": with_parent(head["features"], conf)}
+        for name, head in heads.items()
+    }
 
 
 def _root(root: Root, settings: Mapping[str, Any]) -> Root:

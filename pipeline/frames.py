@@ -1,6 +1,7 @@
 """Tables between stages: Parquet files whose bytes depend on their values alone.
 
-Rows are keyed (market, time); time is the candle's open, UTC.
+Rows are keyed (market, time), or (market, trade, time) where they are those of trades; time is
+the candle's open, trade that of the trade's entry candle, UTC.
 """
 
 from __future__ import annotations
@@ -16,27 +17,28 @@ from pipeline.errors import DataError
 from registry.files import write_atomic
 
 KEYS = ["market", "time"]
+TRADE_KEYS = ["market", "trade", "time"]
 CLOCK = pa.timestamp("ms", tz="UTC")
 
 
 def key_by_market(frame: pd.DataFrame, market: str) -> pd.DataFrame:
-    """Put the market before the time in the index of one market's frame."""
-    return pd.concat({market: frame}, names=KEYS)
+    """Put the market first in the index of one market's frame, keyed time or (trade, time)."""
+    return pd.concat({market: frame}, names=KEYS if frame.index.nlevels == 1 else TRADE_KEYS)
 
 
 def of_market(frame: pd.DataFrame, market: str) -> pd.DataFrame:
-    """One market's rows, indexed by time alone."""
+    """One market's rows, without the market in the index."""
     one: pd.DataFrame = frame.loc[market]  # type: ignore[assignment]
     return one
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
-    """Write a frame keyed (market, time); equal values give equal bytes."""
+    """Write a frame keyed by market first; equal values give equal bytes."""
     write_atomic(path, encode_frame(frame))
 
 
 def encode_frame(frame: pd.DataFrame) -> bytes:
-    """Parquet bytes of a frame keyed (market, time)."""
+    """Parquet bytes of a frame keyed (market, time) or (market, trade, time)."""
     table = pa.Table.from_pandas(frame.reset_index(), preserve_index=False)
     clocks = [CLOCK if pa.types.is_timestamp(kind) else kind for kind in table.schema.types]
     schema = pa.schema(list(zip(table.column_names, clocks, strict=True)))
@@ -46,7 +48,7 @@ def encode_frame(frame: pd.DataFrame) -> bytes:
 
 
 def read_frame(source: Path | bytes) -> pd.DataFrame:
-    """Read a frame keyed (market, time).
+    """Read a frame keyed (market, time), or (market, trade, time) where it has trades.
 
     Raises
     ------
@@ -61,10 +63,11 @@ def read_frame(source: Path | bytes) -> pd.DataFrame:
     except (OSError, ValueError, pa.ArrowException) as error:
         told = " ".join(str(error).split())
         raise _unreadable(told, name) from None
-    if "market" not in kinds or kinds.get("time") != CLOCK:
-        raise _unreadable("its rows have no market and time", name)
+    keys = TRADE_KEYS if "trade" in kinds else KEYS
+    if "market" not in kinds or any(kinds.get(key) != CLOCK for key in keys[1:]):
+        raise _unreadable(f"its rows have no {' and '.join(keys)}", name)
     frame: pd.DataFrame = table.to_pandas()
-    return frame.set_index(KEYS)
+    return frame.set_index(keys)
 
 
 def _unreadable(told: str, name: str) -> DataError:

@@ -22,13 +22,17 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+import numpy as np
 from numba.core import caching
+
+from pipeline.arrays import FloatArray
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 PACKAGE = Path(__file__).resolve().parent
 KEPT_FOLDERS = 5
+ABOUT_THE_CACHE = ("cache_folder", "kept")
 _IMPORT = re.compile(
     rf"^\s*(?:from\s+({PACKAGE.name}[\w.]*)\s+import\s+(\([^)]*\)|[^\n]*)|import\s+([^\n]*))", re.M
 )
@@ -47,6 +51,24 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     if inside and cache_folder() is not None:
         dispatcher._cache = _KernelCache(function)  # noqa: SLF001
     return cast("Callable[P, R]", dispatcher)
+
+
+def series_kernel(function: Callable[..., None]) -> Callable[..., FloatArray]:
+    """Compile a function that fills its last argument, an array as long as its first.
+
+    Callers leave that argument out and get it, which costs half of what it costs a compiled
+    function to return an array. Other compiled functions call ``.fills``.
+    """
+    compiled = kernel(function)
+
+    @functools.wraps(function)
+    def filled(values: FloatArray, *arguments: Any) -> FloatArray:
+        into = np.empty(values.size)
+        compiled(values, *arguments, into)
+        return into
+
+    filled.fills = compiled  # type: ignore[attr-defined]
+    return filled
 
 
 @functools.cache
@@ -68,11 +90,17 @@ def cache_folder() -> Path | None:
     return folder
 
 
+def kept() -> int:
+    """How many functions lie compiled in the cache; 0 where the first call will compile them."""
+    folder = cache_folder()
+    return 0 if folder is None else sum(1 for _ in folder.glob("*.nbi"))
+
+
 def kernel_sources() -> dict[str, bytes]:
     """Every source of this package that compiled code can depend on, by relative name.
 
-    These are the modules that import this one, and every module of the package that those
-    import, however indirectly.
+    These are the modules that import this one, except to ask about its cache, and every module
+    of the package that those import, however indirectly.
     """
     texts = {
         path.relative_to(PACKAGE).as_posix(): path.read_bytes()
@@ -81,7 +109,7 @@ def kernel_sources() -> dict[str, bytes]:
     own = f"{PACKAGE.name}.{Path(__file__).stem}"
     imports = {name: set(_imported(text.decode(errors="replace"))) for name, text in texts.items()}
     found: set[str] = set()
-    waiting = {name for name, modules in imports.items() if own in modules}
+    waiting = {name for name, modules in imports.items() if _compiles(modules, own)}
     while waiting:
         found |= waiting
         modules = {module for name in waiting for module in imports[name]}
@@ -108,6 +136,11 @@ def _imported(text: str) -> Iterator[str]:
             yield from (f"{module}.{name}" for name in re.findall(r"\w+", names))
         else:
             yield from re.findall(rf"\b{PACKAGE.name}[\w.]*", plain)
+
+
+def _compiles(modules: set[str], own: str) -> bool:
+    named = {module for module in modules if module.startswith(f"{own}.")}
+    return bool(named - {f"{own}.{name}" for name in ABOUT_THE_CACHE}) if named else own in modules
 
 
 def _files(module: str) -> tuple[str, str]:

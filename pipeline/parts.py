@@ -11,10 +11,11 @@ from pipeline.config import Node, Record
 from pipeline.errors import ConfigError
 from pipeline.features.feature_set import FeatureSet
 from pipeline.labels.base import Label
+from pipeline.market.trades import TradeRule
 
 PROMISES = {
     "exchange": ("feed", "reachable", "fetch", "newest"),
-    "features": ("memory", "compute", "newest", "to_list"),
+    "features": ("memory", "of_trades", "compute_many", "compute_trades", "newest", "to_list"),
     "label": ("classes", "meanings", "compute"),
     "model": ("lookback", "fit", "load"),
     "split": ("folds",),
@@ -41,16 +42,22 @@ def build_head(
     Raises
     ------
     ConfigError
-        When a key is wrong, or a `_target_` is of another kind.
+        When a key is wrong, a `_target_` is of another kind, or the three do not go together.
     """
-    return {
+    parts = {
         group: _build(group, node, f"{group} of head {name}{under}", plugins)
         for group, node in head.items()
     }
+    _check_trades(name, parts)
+    return parts
 
 
 def head_node(head: Mapping[str, Node], parts: Mapping[str, Any]) -> Node:
-    """A head's triple with every default written out."""
+    """A head's triple with every default written out.
+
+    ``feature_set`` names the file of its features: that of the set, with the side of the trades
+    behind it where the set has columns of trades.
+    """
     feature_set: FeatureSet = parts["features"]
     table = {
         TARGET: head["features"][TARGET],
@@ -58,7 +65,7 @@ def head_node(head: Mapping[str, Node], parts: Mapping[str, Any]) -> Node:
         "columns": feature_set.to_list(),
     }
     return {
-        "feature_set": feature_set.name,
+        "feature_set": _file_name(parts),
         "features": table,
         "classes": list(parts["label"].classes),
         "label": {TARGET: head["label"][TARGET], **parts["label"].model_dump(mode="json")},
@@ -110,6 +117,41 @@ def feature_sets(heads: Mapping[str, Node]) -> dict[str, Node]:
     return sets
 
 
+def trade_rule(parts: Mapping[str, Any]) -> TradeRule | None:
+    """The rule of the trades that a head's features are computed over; None where of candles."""
+    feature_set: FeatureSet = parts["features"]
+    return _rule_of(parts["label"]) if feature_set.of_trades else None
+
+
+def memory_of(parts: Mapping[str, Any]) -> int:
+    """Candles that a head's newest row of features needs, back to the entry of its trade."""
+    rule, memory = trade_rule(parts), int(parts["features"].memory)
+    return memory + rule.hold if rule else memory
+
+
+def trade_rules(built: Mapping[str, Mapping[str, Any]]) -> dict[str, TradeRule]:
+    """The trade rules of all heads by the file of their features, each once.
+
+    Raises
+    ------
+    ConfigError
+        When two heads mean different trades by one name.
+    """
+    rules: dict[str, TradeRule] = {}
+    for head, parts in built.items():
+        if (rule := trade_rule(parts)) is None:
+            continue
+        name = _file_name(parts)
+        if rules.setdefault(name, rule) != rule:
+            raise ConfigError(
+                f"two heads mean different {rule.side} trades by the feature set "
+                f"{parts['features'].name}",
+                where=f"head {head}",
+                fix=f"rename one: set.heads.{head}.features.name=ANOTHER",
+            )
+    return rules
+
+
 def written_back(node: Node, group: str, plugins: tuple[str, ...], under: str = "") -> Node:
     """A part's mapping with every default written out; `under` as in `build_head`.
 
@@ -139,6 +181,34 @@ def checked_lookback(allowed: int, built: Mapping[str, Mapping[str, Any]]) -> in
                 fix="raise recipe.lookback, or lower model.lookback",
             )
     return allowed
+
+
+def _check_trades(name: str, parts: Mapping[str, Any]) -> None:
+    rule, of_trades = _rule_of(parts["label"]), parts["features"].of_trades
+    if of_trades and rule is None:
+        raise ConfigError(
+            f"the features of head {name} have columns of trades, and its label has no trades",
+            where=f"feature set {parts['features'].name}",
+            found=", ".join(of_trades),
+            fix="choose a label of trades, such as label=long_exit, or another feature set",
+        )
+    if rule is not None and parts["model"].lookback > 1:
+        raise ConfigError(
+            f"the model of head {name} looks back, and windows over rows of trades are not defined",
+            found=f"lookback {parts['model'].lookback}",
+            expected="1",
+            fix="choose a model of single rows, such as model=lightgbm, or another label",
+        )
+
+
+def _file_name(parts: Mapping[str, Any]) -> str:
+    rule, name = trade_rule(parts), str(parts["features"].name)
+    return f"{name}-{rule.side}" if rule else name
+
+
+def _rule_of(label: Any) -> TradeRule | None:
+    rule: TradeRule | None = getattr(label, "trades", None)
+    return rule
 
 
 def _build(group: str, node: Node, where: str, plugins: tuple[str, ...]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.build import TARGET
+from pipeline.build import TARGET, resolve_target
 from pipeline.choices import NONE
 from pipeline.code_digest import code_of
 from pipeline.compose import Composed
@@ -20,6 +20,8 @@ from pipeline.parts import (
     feature_sets,
     head_node,
     meanings_of,
+    memory_of,
+    trade_rules,
     written_back,
 )
 from pipeline.runner import LOCAL, TOLD
@@ -87,7 +89,9 @@ def plan_run(composed: Composed) -> Plan:
     built = {name: build_head(head, name, plugins, under) for name, head in composed.heads.items()}
     stages = _stages(composed, built, as_of, market)
     stages["download"]["exchange"] = exchange_node
-    targets = {stage: sorted(set(_targets(_built(stage, node)))) for stage, node in stages.items()}
+    targets = {
+        stage: sorted(set(_targets(_built(stage, node, plugins)))) for stage, node in stages.items()
+    }
     run = RunFacts(
         recipe=composed.choices.recipe,
         exchange=composed.choices.exchange,
@@ -159,7 +163,7 @@ def _stages(
     rules = written_back(groups["validation"], "validation", plugins)
     heads = {name: head_node(composed.heads[name], parts) for name, parts in built.items()}
     sets = feature_sets(heads)
-    memory = max(parts["features"].memory for parts in built.values())
+    memory = max(map(memory_of, built.values()))
     configs: dict[str, Record] = {
         "download": download.Config(
             as_of=as_of,
@@ -176,7 +180,7 @@ def _stages(
             timeframe=timeframe,
             validation=rules,
         ),
-        "features": features.Config(sets=sets),
+        "features": features.Config(sets=sets, trades=trade_rules(built), timeframe=timeframe),
         "labels": labels.Config(
             heads={name: head["label"] for name, head in heads.items()}, timeframe=timeframe
         ),
@@ -215,10 +219,13 @@ def _evaluate(
     return evaluate.Config.parse(told, "evaluate")
 
 
-def _built(stage: str, config: Node) -> Node | list[Any]:
+def _built(stage: str, config: Node, plugins: tuple[str, ...]) -> Node | list[Any]:
     if stage != "train":
         return config
-    return [config["split"], *(head["model"] for head in config["heads"].values())]
+    heads = config["heads"].values()
+    labels = [head["label"] for head in heads]
+    learning = [node for node in labels if hasattr(resolve_target(node[TARGET], plugins), "learn")]
+    return [config["split"], *(head["model"] for head in heads), *learning]
 
 
 def _targets(node: Any) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,18 @@ import pandas as pd
 from pipeline.errors import DataError
 from pipeline.evaluation.effective import independent_rows
 from pipeline.importance import Importance, loss_increases, ranked, sampled_rows
-from pipeline.models.base import FeatureTable, Fitted, Floats, Model, Report, Samples
+from pipeline.labels.learned import Classes, LearnedLabel, LearnedRule
+from pipeline.models.base import (
+    UNLEARNED,
+    FeatureTable,
+    Fitted,
+    Floats,
+    Model,
+    Outcomes,
+    Report,
+    Rows,
+    Samples,
+)
 from pipeline.models.majority import Majority
 from pipeline.models.windows import step_of
 from pipeline.splits.fold import Fold, Split, check_folds
@@ -24,10 +35,11 @@ IMPORTANCE = 1  # tells the generator of the importance from that of the fit
 class TrainedHead:
     """What training one head yields.
 
-    ``predictions`` is keyed (market, time): ``fold``, one ``p_<class>`` per class (out-of-fold
-    probabilities) and one ``base_<class>`` per class (shares in that fold's training rows).
-    ``reports`` has one entry for each fold and the refit's last; ``importance`` is that of the
-    folds' models on out-of-fold rows.
+    ``predictions`` is keyed like the features: ``fold``, one ``p_<class>`` per class
+    (out-of-fold probabilities) and one ``base_<class>`` per class (shares in that fold's training
+    rows); with a learned label also ``label``, by what that fold's training rows taught.
+    ``reports`` and ``rules`` have one entry for each fold and the refit's last; ``importance`` is
+    that of the folds' models on out-of-fold rows.
     """
 
     predictions: pd.DataFrame
@@ -35,28 +47,47 @@ class TrainedHead:
     folds: list[Fold]
     reports: list[Report]
     importance: list[Importance]
+    rules: list[LearnedRule | None]
 
 
 @dataclass(frozen=True, slots=True)
 class PredictedFold:
-    """One fold's out-of-fold predictions, rows in the order of its test, and who made them."""
+    """One fold's out-of-fold predictions, rows in the order of its test, and who made them.
+
+    ``label`` is what they are judged by, `rule` what the training rows taught of it.
+    """
 
     predictions: pd.DataFrame
     fitted: Fitted
+    label: Classes
+    rule: LearnedRule | None
 
 
 def labelled_samples(
-    features: pd.DataFrame, labels: pd.DataFrame, classes: tuple[str, ...]
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    classes: tuple[str, ...],
+    label: LearnedLabel | None = None,
 ) -> Samples:
-    """Join features and labels on (market, time); rows without either are left out.
+    """Join features and labels on their keys; rows without either are left out.
+
+    Features of candles serve the rows of trades too: each row gets those of its candle.
+
+    Parameters
+    ----------
+    features
+        Keyed (market, time), or (market, trade, time).
+    labels
+        Keyed likewise, with ``label`` or, where that is learned, ``outcome``.
+    label
+        What computed them, where it learns.
 
     Raises
     ------
     DataError
-        When no row has both.
+        When no row has both, or only the features are those of trades.
     """
-    table = FeatureTable.from_frame(features)
-    rows = table.index.get_indexer(labels.index)
+    table, rows = _rows_of(features, labels)
     known = rows >= 0
     if not known.any():
         raise DataError(
@@ -65,13 +96,17 @@ def labelled_samples(
             fix="give more history (recipe.history_days) or a shorter horizon",
         )
     kept = labels[known]
-    return Samples(
+    samples = Samples(
         table=table,
         rows=rows[known].astype(np.intp),
-        label=kept["label"].to_numpy("int8"),
+        label=kept["label"].to_numpy("int8") if "label" in kept else _unlearned(kept),
         weight=kept["weight"].to_numpy("float64"),
         ends_at=pd.DatetimeIndex(kept["ends_at"]),
         classes=classes,
+        outcomes=_outcomes(kept, label),
+    )
+    return (
+        _keyed_by_trade(samples, kept) if samples.index.nlevels < labels.index.nlevels else samples
     )
 
 
@@ -86,17 +121,19 @@ def train_head(samples: Samples, model: Model, split: Split, seed: int) -> Train
     for part in predict_folds(samples, model, folds, seed):
         number = len(judged)
         chance = _generator(seed, number + 1, IMPORTANCE)
-        tested = samples.take(asked[number])
+        tested = samples.take(asked[number]).judged(part.rule)
         increases = loss_increases(part.fitted, tested, model.lookback, chance)
-        judged.append(_Judged(part.predictions, part.fitted.report(), increases))
+        judged.append(_Judged(part.predictions, part.fitted.report(), increases, part.rule))
         del part  # the fold's model goes before the next is fitted
-    refitted = model.fit(samples, _generator(seed, 0))
+    rule = samples.learned()
+    refitted = model.fit(samples.judged(rule), _generator(seed, 0))
     return TrainedHead(
         predictions=pd.concat([each.predictions for each in judged]).sort_index(),
         fitted=refitted,
         folds=folds,
         reports=[*(each.report for each in judged), refitted.report()],
         importance=_importance(samples, folds, [each.increases for each in judged]),
+        rules=[*(each.rule for each in judged), rule],
     )
 
 
@@ -128,6 +165,41 @@ class _Judged:
     predictions: pd.DataFrame
     report: Report
     increases: Floats
+    rule: LearnedRule | None
+
+
+def _rows_of(features: pd.DataFrame, labels: pd.DataFrame) -> tuple[FeatureTable, Rows]:
+    """The feature table, and where in it each label's row stands; -1 where nowhere."""
+    table, keys = FeatureTable.from_frame(features), labels.index
+    own, others = list(map(str, table.index.names)), list(map(str, keys.names))
+    if not {*own} <= {*others}:
+        raise DataError(
+            "features and labels have other keys",
+            found=f"features by {', '.join(own)}",
+            expected=f"by {', '.join(others)}, or fewer of these",
+            fix="choose a label of trades, or features without columns of trades",
+        )
+    assert isinstance(keys, pd.MultiIndex)
+    keys = keys.droplevel([name for name in others if name not in own])
+    return table, table.index.get_indexer(keys)
+
+
+def _keyed_by_trade(samples: Samples, labels: pd.DataFrame) -> Samples:
+    """The same samples over a table of their own, which has a row for each of them."""
+    assert isinstance(labels.index, pd.MultiIndex)
+    table = FeatureTable(samples.table.columns, samples.values, labels.index)
+    return replace(samples, table=table, rows=np.arange(len(samples.rows), dtype=np.intp))
+
+
+def _unlearned(labels: pd.DataFrame) -> Classes:
+    return np.full(len(labels), UNLEARNED, "int8")
+
+
+def _outcomes(labels: pd.DataFrame, label: LearnedLabel | None) -> Outcomes | None:
+    if "outcome" not in labels:
+        return None
+    assert label is not None
+    return Outcomes(labels["outcome"].to_numpy("float64"), label)
 
 
 def _generator(seed: int, fit: int, purpose: int = 0) -> np.random.Generator:
@@ -145,7 +217,8 @@ def _importance(samples: Samples, folds: list[Fold], increases: list[Floats]) ->
 def _predict_fold(
     samples: Samples, model: Model, fold: Fold, number: int, rng: np.random.Generator
 ) -> PredictedFold:
-    train, test = samples.take(fold.train), samples.take(fold.test)
+    rule = samples.take(fold.train).learned()
+    train, test = (samples.take(rows).judged(rule) for rows in (fold.train, fold.test))
     fitted = model.fit(train, rng)
     probability = fitted.predict_proba(test.table, test.rows)
     base = Majority().fit(train, rng).predict_proba(test.table, test.rows)
@@ -153,8 +226,9 @@ def _predict_fold(
     columns = {f"p_{name}": probability[:, k] for k, name in enumerate(train.classes)}
     columns |= {f"base_{name}": base[:, k] for k, name in enumerate(train.classes)}
     fold_number = np.full(len(test.rows), number, "int16")
-    frame = pd.DataFrame({"fold": fold_number, **columns}, index=samples.index[fold.test])
-    return PredictedFold(frame, fitted)
+    own = {} if rule is None else {"label": test.label}
+    frame = pd.DataFrame({"fold": fold_number, **columns, **own}, index=samples.index[fold.test])
+    return PredictedFold(frame, fitted, test.label, rule)
 
 
 def check_probabilities(probability: Floats) -> None:

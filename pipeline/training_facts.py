@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.labels.learned import LearnedRule
 from pipeline.models.base import Report, Rows, Samples
 from pipeline.splits.fold import Fold
 from pipeline.training import TrainedHead
@@ -49,10 +50,10 @@ def head_facts(samples: Samples, trained: TrainedHead, model: str, lookback: int
         "shape": [rows, lookback, width] if lookback > 1 else [rows, width],
         "bytes": table.values.nbytes,
         "classes": list(samples.classes),
-        "class_shares": _class_shares(samples),
+        "class_shares": _class_shares(samples.judged(trained.rules[-1])),
         "fits": [
-            _fit(name, samples, fold, report)
-            for (name, fold), report in zip(cuts, trained.reports, strict=True)
+            _fit(name, samples, fold, report) | _learned(samples, fold, rule)
+            for (name, fold), report, rule in zip(cuts, trained.reports, trained.rules, strict=True)
         ],
         "importance": [asdict(column) for column in trained.importance],
     }
@@ -73,6 +74,19 @@ def _fit(name: str, samples: Samples, fold: Fold, report: Report) -> Facts:
     for kind, rows in spans.items():
         facts |= _span(kind, samples.time[rows]) if len(rows) else {}
     return {**facts, "parts": report}
+
+
+def _learned(samples: Samples, fold: Fold, rule: LearnedRule | None) -> Facts:
+    """What a fit's training rows taught the label, and the class shares that follow."""
+    if rule is None:
+        return {}
+    spans = {"train": fold.train, "test": fold.test}
+    shares = {
+        f"{kind}_shares": _class_shares(samples.take(rows).judged(rule))
+        for kind, rows in spans.items()
+        if len(rows)
+    }
+    return {"learned": rule.model_dump(), **shares}
 
 
 def _purged(samples: Samples, fold: Fold) -> Rows:

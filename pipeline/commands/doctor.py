@@ -144,4 +144,20 @@ def _cores() -> Iterator[Finding]:
     yield Finding("cores", True, str(os.cpu_count()))
 
 
-CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_python, _versions, _home, _git, _cores)
+def _indicators() -> Iterator[Finding]:
+    from pipeline.kernels import cache_folder, kept
+
+    folder, count = cache_folder(), kept()
+    told = f"{count} compiled functions at {folder}" if count else "compiled by the first run"
+    fix = "set VINTAGE_KERNEL_CACHE to a folder that can be written, else every run compiles anew"
+    yield Finding("indicators", folder is not None, told if folder else "nowhere to keep them", fix)
+
+
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    _python,
+    _versions,
+    _home,
+    _git,
+    _cores,
+    _indicators,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,6 +115,8 @@ def _words(sandbox: Sandbox, world: World, venue: str) -> str:
 
 
 def _watch(sandbox: Sandbox) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     told = 0
     try:
         while not threading.Event().wait(LOOK_SECONDS):

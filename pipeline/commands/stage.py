@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pipeline.runner import FAILURE, STAGES, read_timing, run_stage
 from registry.errors import RegistryError
 from registry.files import write_atomic
 
-COMPOSE, TRAIN, VALIDATE = "compose", "train", "validate"
+COMPOSE, FEATURES, TRAIN, VALIDATE = "compose", "features", "train", "validate"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -27,6 +28,8 @@ def main(argv: Sequence[str]) -> int:
     if name not in (COMPOSE, *STAGES):
         raise ConfigError(f"unknown stage '{name}'", fix=nearest(name, (COMPOSE, *STAGES)))
     FAILURE.unlink(missing_ok=True)
+    if name == FEATURES:
+        _announce_compilation()
     try:
         _compose() if name == COMPOSE else run_stage(name, pd.Timestamp.now(tz="UTC"))
     except (VintageError, RegistryError, OSError) as caught:
@@ -37,6 +40,15 @@ def main(argv: Sequence[str]) -> int:
     if name in PRINTED:
         print(PRINTED[name]())
     return 0
+
+
+def _announce_compilation() -> None:
+    from pipeline.kernels import kept
+
+    if not kept():
+        print(
+            "compiling indicators, once: about a quarter of a minute", file=sys.stderr, flush=True
+        )
 
 
 def _compose() -> None:

@@ -35,7 +35,7 @@ def compare(candidate: Mapping[str, OutOfFold], champion: Mapping[str, OutOfFold
 
     Only out-of-fold against out-of-fold on common rows is evidence; heads that differ in
     name, classes or label are no common ground, nor are rows whose outcome both tell
-    differently because the candles were revised in between.
+    differently because the candles were revised in between, or a label learned from other rows.
     """
     if sorted(candidate) != sorted(champion):
         return Difference(False, "the heads differ", 0, 0.0)

@@ -39,14 +39,22 @@ FLAT = (
 )
 
 
+def with_outcomes(predictions: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Out-of-fold predictions beside the ``label`` that each is judged by, and its ``ends_at``.
+
+    A learned label stands in the predictions already, by what its fold's training rows taught.
+    """
+    own = ["label", "ends_at"] if "label" in labels else ["ends_at"]
+    return predictions.join(labels[own], how="inner")
+
+
 def score_head(joined: pd.DataFrame, classes: tuple[str, ...], timeframe: str) -> Scores:
     """Score one head.
 
     Parameters
     ----------
     joined
-        Out-of-fold predictions joined with labels, keyed (market, time): ``label``,
-        ``ends_at``, ``p_<class>``, ``base_<class>``.
+        What `with_outcomes` gives: ``label``, ``ends_at``, ``p_<class>``, ``base_<class>``.
     classes
         Class names in order of the label's index.
 

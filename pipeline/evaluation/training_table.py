@@ -51,10 +51,27 @@ def _head(head: Facts) -> Iterator[str]:
         f"({head['bytes'] / 2**20:.1f} MiB of features): {shares}."
     )
     yield from ("", *_markdown(FITS, fit_rows(head)), "")
+    yield from _learned([fit for fit in head["fits"] if "learned" in fit])
     yield "Moments are open times in UTC. Out of fold, each row judged by its own fold's model:"
     predicted = tuple(f"predicted {name}" for name in head["classes"])
     yield from ("", *_markdown((*CLASSES, *predicted), _class_rows(head)), "")
     yield from _importance([each for each in head["importance"] if each["error"]])
+
+
+def _learned(fits: list[Facts]) -> Iterator[str]:
+    if not fits:
+        return
+    yield "What each fit's training rows taught the label, and the class shares that follow:"
+    rows = [
+        [fit["fit"], _scalars(fit["learned"]), *map(_shares, (fit["train_shares"], tested))]
+        for fit in fits
+        for tested in [fit.get("test_shares", {})]
+    ]
+    yield from ("", *_markdown(("fit", "learned", "training rows", "test rows"), rows), "")
+
+
+def _shares(shares: Facts) -> str | None:
+    return ", ".join(f"{name} {share:.1%}" for name, share in shares.items()) or None
 
 
 def _importance(columns: list[Facts]) -> Iterator[str]:
@@ -78,9 +95,12 @@ def _class_rows(head: Facts) -> Rows:
 
 
 def _part(name: str, facts: Facts) -> str:
+    return f"{name}: {_scalars(facts)}"
+
+
+def _scalars(facts: Facts) -> str:
     scalars = {key: value for key, value in facts.items() if not isinstance(value, list | dict)}
-    shown = ", ".join(f"{key.replace('_', ' ')} {cell(value)}" for key, value in scalars.items())
-    return f"{name}: {shown}"
+    return ", ".join(f"{key.replace('_', ' ')} {cell(value)}" for key, value in scalars.items())
 
 
 def _minute(moment: str | None) -> str | None:

@@ -13,12 +13,11 @@ from pipeline.evaluation.metrics import Floats, log_loss
 from pipeline.frames import encode_frame
 from pipeline.models.base import Model, Samples
 from pipeline.models.majority import Majority
-from pipeline.models.windows import with_whole_windows
 from pipeline.runner import Context
 from pipeline.splits.fold import Fold
 from pipeline.stage_configs import Plan
 from pipeline.stages import train
-from pipeline.training import checked_folds, labelled_samples, predict_folds
+from pipeline.training import checked_folds, predict_folds
 from registry.files import sha256
 
 OBJECTIVE = "mean out-of-fold log loss over all scored rows, mean over heads"
@@ -68,12 +67,12 @@ def head_rows(plan: Plan, frames: Frames) -> dict[str, HeadRows]:
         When there are too few rows, or a training label reaches into its test.
     """
     config = train.Config.parse(plan.stages["train"], "train")
-    split = Context(plan.plugins).build(config.split, "split")
+    context = Context(plan.plugins)
+    split = context.build(config.split, "split")
     rows = {}
     for name, head in sorted(config.heads.items()):
         features, labels = frames.features[head.feature_set], frames.labels[name]
-        labelled = labelled_samples(features, labels, head.classes)
-        samples = with_whole_windows(labelled, config.lookback)
+        samples = train.head_samples(config, context, name, features, labels)
         rows[name] = HeadRows(samples, checked_folds(samples, split))
     return rows
 
@@ -113,9 +112,9 @@ def _losses(model: Model, rows: HeadRows, seed: int) -> Iterator[Floats]:
     samples = rows.samples
     columns = [f"p_{name}" for name in samples.classes]
     predicted = predict_folds(samples, model, rows.folds, seed)
-    for fold, part in zip(rows.folds, predicted, strict=True):
+    for part in predicted:
         probability = part.predictions[columns].to_numpy("float64")
-        yield log_loss(probability, samples.label[fold.test].astype("int64"))
+        yield log_loss(probability, part.label.astype("int64"))
 
 
 def _digest(frame: pd.DataFrame) -> str:

@@ -10,57 +10,15 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_serializer, field_validator, model_serializer, model_validator
+from pydantic import Field, field_serializer, field_validator
 
+from pipeline.arrays import FloatArray
 from pipeline.config import Node, Record
-from pipeline.errors import DataError, nearest
-from pipeline.features.indicators import INDICATORS, CandleArrays, Indicator
-from pipeline.features.indicators.base import Argument, FloatArray
-
-
-class ColumnSpec(Record):
-    """One column: an indicator and its arguments, written as one flat mapping."""
-
-    indicator: str
-    arguments: dict[str, Argument]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _complete(cls, flat: Any) -> Any:
-        if not isinstance(flat, Mapping) or "indicator" not in flat:
-            raise ValueError("a column needs the key 'indicator', such as {indicator: rsi, ...}")
-        name = flat["indicator"]
-        if not isinstance(name, str) or name not in INDICATORS:
-            raise ValueError(f"unknown indicator '{name}': {nearest(str(name), INDICATORS)}")
-        given = {str(key): value for key, value in flat.items() if key != "indicator"}
-        return {"indicator": name, "arguments": INDICATORS[name].complete(given)}
-
-    @model_serializer
-    def _flat(self) -> Node:
-        return {"indicator": self.indicator, **self.arguments}
-
-    @property
-    def warm_up(self) -> int:
-        """First rows to drop."""
-        return self._found.warm_up(**self.arguments)
-
-    @property
-    def memory(self) -> int:
-        """Newest candles that reproduce the newest value."""
-        return self._found.memory(**self.arguments)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """Candle columns that this column is made of."""
-        return self._found.reads(self.arguments)
-
-    def compute(self, arrays: CandleArrays) -> FloatArray:
-        """Values of the column, one per candle."""
-        return self._found.function(arrays, **self.arguments)
-
-    @property
-    def _found(self) -> Indicator:
-        return INDICATORS[self.indicator]
+from pipeline.errors import ConfigError, DataError
+from pipeline.features.column import ColumnSpec
+from pipeline.features.engine import Plan, every_row, first_broken, later_rows, newest_rows
+from pipeline.features.indicators import CandleArrays
+from pipeline.market.trades import TradeRows
 
 
 class FeatureSet(Record):
@@ -113,27 +71,44 @@ class FeatureSet(Record):
         """Write the columns as an ordered list of flat mappings, defaults filled in."""
         return self._in_order(self.columns)
 
+    @cached_property
+    def of_trades(self) -> tuple[str, ...]:
+        """Columns that have a value for the rows of trades only."""
+        return tuple(name for name, spec in self.columns.items() if spec.of_trade)
+
     def compute(self, candles: pd.DataFrame) -> pd.DataFrame:
-        """Features of every candle from row `warm_up` on.
+        """Features of every candle of one market from row `warm_up` on; see `compute_many`."""
+        return self.compute_many(candles)
+
+    def compute_many(self, candles: pd.DataFrame) -> pd.DataFrame:
+        """Features of every candle but the first `warm_up` of each market.
+
+        A market's features depend on its own candles alone, whatever stands beside it.
 
         Parameters
         ----------
         candles
-            Candle frame of one market, oldest first.
+            Candle frame keyed (market, time), each market at a stretch and oldest candle
+            first; or of one market, keyed by time.
 
         Returns
         -------
         DataFrame
-            float64 columns `names`, indexed by the candles' own index.
+            float64 columns `names`, indexed as the candles are.
 
         Raises
         ------
         DataError
-            When a candle column is missing, no candle is left after the warm-up, or a
-            feature is NaN or infinite.
+            When a candle column is missing, a market has no candle left after the warm-up, or
+            a feature is NaN or infinite.
+        ConfigError
+            When a column needs trades.
         """
-        self._require(candles, rows=1)
-        return self._finite(self.compute_all(candles).iloc[self.warm_up :])
+        arrays = self._arrays(candles)
+        self._require(candles.index, arrays, rows=1)
+        table, kept = later_rows(self._plan, arrays, self.warm_up)
+        index = candles.index[kept[0] :] if len(arrays.starts) == 1 else candles.index[kept]
+        return self._frame(self._finite(table, index), index)
 
     def compute_all(self, candles: pd.DataFrame) -> pd.DataFrame:
         """Features of every candle, those of the warm-up too, unchecked: NaN where undefined.
@@ -142,16 +117,50 @@ class FeatureSet(Record):
         ------
         DataError
             When a candle column is missing.
+        ConfigError
+            When a column needs trades.
         """
-        self._require(candles, rows=-self.warm_up)
-        arrays = CandleArrays.from_frame(candles)
-        table = np.empty((len(self.columns), len(candles)))
-        for position, spec in enumerate(self.columns.values()):
-            table[position] = spec.compute(arrays)
-        return pd.DataFrame(table.T, index=candles.index, columns=list(self.names), copy=False)
+        return self._frame(every_row(self._plan, self._arrays(candles)), candles.index)
+
+    def compute_trades(self, candles: pd.DataFrame, rows: TradeRows) -> pd.DataFrame:
+        """Features of the rows of trades, without those in the warm-up of their market.
+
+        Parameters
+        ----------
+        candles
+            Candle frame as in `compute_many`.
+        rows
+            Trades over these candles.
+
+        Returns
+        -------
+        DataFrame
+            float64 columns `names`, indexed (market, trade, time), a trade named by the open
+            of its entry candle; without market where the candles are keyed by time alone.
+
+        Raises
+        ------
+        DataError
+            When a candle column is missing, no row is left after the warm-up, or a feature is
+            NaN or infinite.
+        """
+        arrays = self._arrays(candles, with_trades=True)
+        begun = arrays.starts[np.searchsorted(arrays.starts, rows.row, side="right") - 1]
+        kept = rows.take(rows.row - begun >= self.warm_up)
+        if not len(kept):
+            raise self._too_few(f"{len(rows)} rows of trades, none of them later", 1)
+        of_candles = dict(zip(self._of_candles, every_row(self._plan, arrays), strict=True))
+        table = np.empty((len(self.columns), len(kept)))
+        for place, (name, spec) in enumerate(self.columns.items()):
+            of_trade = name not in of_candles
+            table[place] = (
+                spec.compute_trades(arrays, kept) if of_trade else of_candles[name][kept.row]
+            )
+        index = kept.index(candles)
+        return self._frame(self._finite(table, index), index)
 
     def newest(self, candles: pd.DataFrame, rows: int = 1) -> pd.DataFrame:
-        """Features of the newest candles, computed from the newest ``memory + rows`` alone.
+        """Features of one market's newest candles, each column over its own memory alone.
 
         Equal to the last rows of `compute`, to 1e-12 of each column's deviation; where
         fewer candles are given, `compute` itself starts there.
@@ -161,41 +170,79 @@ class FeatureSet(Record):
         DataError
             When a candle column is missing, fewer than ``warm_up + rows`` candles are
             given, or a feature is NaN or infinite.
+        ConfigError
+            When a column needs trades.
         """
-        self._require(candles, rows=rows)
         tail = candles.iloc[-(self.memory + rows) :]
-        return self._finite(self.compute_all(tail).iloc[-rows:])
+        arrays, index = self._arrays(tail), tail.index[-rows:]
+        self._require(tail.index, arrays, rows)
+        return self._frame(self._finite(self.newest_values(arrays, rows), index), index)
 
-    def _require(self, candles: pd.DataFrame, rows: int) -> None:
-        if missing := sorted(self.reads.difference(candles.columns)):
+    def newest_values(self, candles: CandleArrays, rows: int = 1) -> FloatArray:
+        """Table (columns, rows) of one market's newest candles, unchecked; see `newest`."""
+        return newest_rows(self._plan, candles, rows)
+
+    @cached_property
+    def _of_candles(self) -> tuple[str, ...]:
+        return tuple(name for name in self.columns if name not in self.of_trades)
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return Plan.of(
+            self.columns[name].step(place) for place, name in enumerate(self._of_candles)
+        )
+
+    def _frame(self, table: FloatArray, index: pd.Index) -> pd.DataFrame:
+        return pd.DataFrame(table.T, index=index, columns=list(self.columns), copy=False)
+
+    def _arrays(self, candles: pd.DataFrame, with_trades: bool = False) -> CandleArrays:
+        if self.of_trades and not with_trades:
+            raise ConfigError(
+                "the feature set has columns of trades, and there are no trades",
+                where=f"feature set {self.name}",
+                found=", ".join(self.of_trades),
+                fix="pair it with a label that has trades, or choose another feature set",
+            )
+        if missing := sorted(name for name in self.reads if name not in candles.columns):
             raise DataError(
                 f"the candles have no column {' and no column '.join(missing)}",
                 where=f"feature set {self.name}",
                 found=", ".join(map(str, candles.columns)) or "no columns",
                 fix="take the candles from a venue that has it, or choose another feature set",
             )
-        if len(candles) < self.warm_up + rows:
-            raise DataError(
-                "too few candles for the warm-up of the features",
-                where=f"feature set {self.name}",
-                found=f"{len(candles)}",
-                expected=f"at least {self.warm_up + rows} ({self.warm_up} of them warm-up)",
-                fix="give more history (recipe.history_days; a later as_of or another market where "
-                "there are no older candles), or choose features that look back less",
-            )
+        return CandleArrays.from_frame(candles)
 
-    def _finite(self, features: pd.DataFrame) -> pd.DataFrame:
-        broken = ~np.isfinite(features.to_numpy())
-        if broken.any():
-            row = int(broken.any(axis=1).argmax())
-            column = int(broken[row].argmax())
+    def _require(self, index: pd.Index, arrays: CandleArrays, rows: int) -> None:
+        lengths = arrays.lengths
+        if not lengths.size:
+            raise self._too_few("0", rows)
+        fewest = int(lengths.argmin())
+        if lengths[fewest] < self.warm_up + rows:
+            many = isinstance(index, pd.MultiIndex)
+            of_whom = f" of {index[arrays.starts[fewest]][0]}" if many else ""
+            raise self._too_few(f"{lengths[fewest]}{of_whom}", rows)
+
+    def _too_few(self, found: str, rows: int) -> DataError:
+        return DataError(
+            "too few candles for the warm-up of the features",
+            where=f"feature set {self.name}",
+            found=found,
+            expected=f"at least {self.warm_up + rows} ({self.warm_up} of them warm-up)",
+            fix="give more history (recipe.history_days; a later as_of or another market where "
+            "there are no older candles), or choose features that look back less",
+        )
+
+    def _finite(self, table: FloatArray, index: pd.Index) -> FloatArray:
+        row = first_broken(table)
+        if row >= 0:
+            column = int((~np.isfinite(table[:, row])).argmax())
             raise DataError(
                 "a feature has no finite value",
                 where=f"feature set {self.name}, column {self.names[column]}",
-                found=f"{features.to_numpy()[row, column]} at {features.index[row]}",
+                found=f"{table[column, row]} at {index[row]}",
                 fix="look at the candles up to that moment with vintage data status",
             )
-        return features
+        return table
 
 
 def _by_name(columns: Iterable[Any]) -> Node:

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import pandas as pd
 
+from pipeline.market.trades import TradeRule
+
 
 class Label(Protocol):
     """A rule that says, some time later, what would have been right."""
@@ -19,12 +21,19 @@ class Label(Protocol):
         """What each class says of a candle, for people: short clauses in the order of `classes`."""
         ...
 
+    @property
+    def trades(self) -> TradeRule | None:
+        """The rule of the trades whose rows are labelled; None where candles are."""
+        ...
+
     def compute(self, candles: pd.DataFrame, timeframe: str) -> pd.DataFrame:
         """Label one market's candles; rows without a known outcome are left out.
 
         Returns
         -------
         DataFrame
-            Indexed by time: ``label`` (int8), ``ends_at`` (UTC), ``weight`` (in (0, 1]).
+            Indexed by time, or by trade (open time of its entry candle) and time: ``label``
+            (int8), ``ends_at`` (UTC), ``weight`` (in (0, 1]). A label that learns gives
+            ``outcome`` (float64) in place of ``label``; see `pipeline.labels.learned`.
         """
         ...

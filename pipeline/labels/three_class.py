@@ -25,6 +25,7 @@ class ThreeClass(Record):
     """
 
     classes: ClassVar[tuple[str, ...]] = ("sell", "hold", "buy")
+    trades: ClassVar[None] = None
 
     horizon_hours: Annotated[float, Field(gt=0, le=24 * 90)]
     threshold: Annotated[float, Field(gt=0, lt=1, description="a return: 0.01 is 1 %")]

@@ -36,4 +36,5 @@ def average_uniqueness(
     alive = np.cumsum(opened - closed)
     share = np.divide(1.0, alive, out=np.zeros(len(alive)), where=alive > 0)
     total = np.concatenate([[0.0], np.cumsum(share)])
-    return np.asarray((total[ends - origin + 1] - total[starts - origin + 1]) / (ends - starts))
+    average = (total[ends - origin + 1] - total[starts - origin + 1]) / (ends - starts)
+    return np.asarray(np.minimum(average, 1.0))

@@ -16,12 +16,13 @@ from pipeline.models.bundle import FILE, FORMAT
 
 @dataclass(frozen=True, slots=True)
 class LoadedHead:
-    """A head ready to predict."""
+    """A head ready to predict; `learned` is what its label learned, where it learns."""
 
     feature_set: FeatureSet
     fitted: Fitted
     classes: tuple[str, ...]
     lookback: int
+    learned: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +59,5 @@ def _head(name: str, told: Node, files: Files, plugins: Sequence[str]) -> Loaded
         fitted=model.load(own),
         classes=tuple(told["classes"]),
         lookback=model.lookback,
+        learned=told.get("learned"),
     )

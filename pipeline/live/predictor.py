@@ -108,4 +108,5 @@ class Predictor:
             "no head of this version says sell, hold or buy",
             where=str(self.slot),
             found=", ".join(self.bundle.heads),
+            fix="its scores stand in its card; a signal needs a head with a label of these classes",
         )

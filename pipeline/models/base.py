@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,16 +11,18 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.errors import DataError
+from pipeline.labels.learned import LearnedLabel, LearnedRule
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 Files = Mapping[str, bytes]
 Report = dict[str, dict[str, Any]]
+UNLEARNED = 127  # no class of any label: whatever counts or looks one up by it fails
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureTable:
-    """Features of one run in order of market and time, shape (rows, columns)."""
+    """Features of one run in order of their keys, shape (rows, columns)."""
 
     columns: tuple[str, ...]
     values: Floats
@@ -28,7 +30,7 @@ class FeatureTable:
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> FeatureTable:
-        """Take a feature frame keyed (market, time)."""
+        """Take a feature frame keyed (market, time) or (market, trade, time)."""
         values = np.ascontiguousarray(frame.to_numpy("float64"))
         assert isinstance(frame.index, pd.MultiIndex)
         return cls(columns=tuple(frame.columns), values=values, index=frame.index)
@@ -63,8 +65,20 @@ class FeatureTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What happened in figures, shape (samples,), and the label that cuts them into classes."""
+
+    values: Floats
+    label: LearnedLabel
+
+
+@dataclass(frozen=True, slots=True)
 class Samples:
-    """Labelled rows of a feature table; sample k ends at table row ``rows[k]``."""
+    """Labelled rows of a feature table; sample k ends at table row ``rows[k]``.
+
+    Where the label is learned, `outcomes` has what happened, and `label` is `UNLEARNED`
+    until `judged` says what was learned.
+    """
 
     table: FeatureTable
     rows: Rows
@@ -72,10 +86,11 @@ class Samples:
     weight: Floats
     ends_at: pd.DatetimeIndex
     classes: tuple[str, ...]
+    outcomes: Outcomes | None = None
 
     @property
     def index(self) -> pd.MultiIndex:
-        """Market and time of each sample."""
+        """Keys of each sample: market, its trade where it has one, and time."""
         chosen = self.table.index[self.rows]
         assert isinstance(chosen, pd.MultiIndex)
         return chosen
@@ -119,6 +134,7 @@ class Samples:
 
     def take(self, positions: Rows) -> Samples:
         """A part of the samples."""
+        known = self.outcomes
         return Samples(
             table=self.table,
             rows=self.rows[positions],
@@ -126,7 +142,27 @@ class Samples:
             weight=self.weight[positions],
             ends_at=self.ends_at[positions],
             classes=self.classes,
+            outcomes=Outcomes(known.values[positions], known.label) if known else None,
         )
+
+    def learned(self) -> LearnedRule | None:
+        """What these samples teach their label; None where it has nothing to learn.
+
+        Raises
+        ------
+        DataError
+            When there is no row.
+        """
+        if self.outcomes is None:
+            return None
+        self.require(least=1)
+        return self.outcomes.label.learn(self.outcomes.values)
+
+    def judged(self, rule: LearnedRule | None) -> Samples:
+        """The samples with the classes that `rule` gives their outcomes."""
+        if self.outcomes is None or rule is None:
+            return self
+        return replace(self, label=rule.assign(self.outcomes.values))
 
 
 class Fitted(Protocol):

@@ -18,12 +18,21 @@ FORMAT = 1
 
 
 class HeadDeclaration(Record):
-    """What a head is made of: triple of features, label and model."""
+    """What a head is made of: triple of features, label and model.
+
+    `learned` is what the label learned from the rows of the final refit.
+    """
 
     features: Node
     label: Node
     model: Node
     classes: tuple[str, ...]
+    learned: Node | None = None
+
+    def told(self) -> Node:
+        """As JSON values; what was learned stands there only where something was."""
+        left_out = {"learned"} if self.learned is None else set()
+        return self.model_dump(mode="json", exclude=left_out)
 
 
 def pack(
@@ -35,7 +44,7 @@ def pack(
     for name, declaration in sorted(heads.items()):
         saved = fitted[name].save()
         files |= {f"heads/{name}/{file}": content for file, content in saved.items()}
-        told[name] = {**declaration.model_dump(mode="json"), "files": sorted(saved)}
+        told[name] = {**declaration.told(), "files": sorted(saved)}
     manifest = {"format": FORMAT, "timeframe": timeframe, "heads": told}
     files[FILE] = json.dumps(manifest, indent=1, sort_keys=True).encode() + b"\n"
     return files

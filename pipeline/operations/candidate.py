@@ -13,6 +13,7 @@ from pipeline.build import TARGET
 from pipeline.config import Node, read_yaml
 from pipeline.errors import StageError
 from pipeline.evaluation.comparison import OutOfFold
+from pipeline.evaluation.metrics import with_outcomes
 from pipeline.frames import encode_frame, read_frame
 from pipeline.models.bundle import FILE
 from pipeline.operations.workspace import Workspace
@@ -99,7 +100,7 @@ def _out_of_fold(frame: pd.DataFrame, told: Node) -> OutOfFold:
 def _joined(workspace: Workspace, head: str) -> pd.DataFrame:
     predictions = read_frame(workspace.path(paths.PREDICTIONS) / f"{head}.parquet")
     labels = read_frame(workspace.path(paths.LABELS) / f"{head}.parquet")
-    return predictions.join(labels[["label", "ends_at"]], how="inner")
+    return with_outcomes(predictions, labels)
 
 
 def _read_folder(workspace: Workspace, folder: Path) -> dict[str, bytes]:

@@ -10,7 +10,14 @@ import pandas as pd
 
 from pipeline.config import Record
 from pipeline.evaluation.evidence import evidence_of, judge_alone
-from pipeline.evaluation.metrics import Scores, confusion, is_constant, mean_over_heads, score_head
+from pipeline.evaluation.metrics import (
+    Scores,
+    confusion,
+    is_constant,
+    mean_over_heads,
+    score_head,
+    with_outcomes,
+)
 from pipeline.evaluation.report import ReportFacts, render
 from pipeline.evaluation.training_report import importance_table, loss_table, training_report
 from pipeline.evaluation.training_table import training_markdown
@@ -66,7 +73,7 @@ def run(config: Config, context: Context) -> Facts:  # noqa: ARG001
 
 def _join(head: str) -> pd.DataFrame:
     predictions = read_frame(paths.PREDICTIONS / f"{head}.parquet")
-    return predictions.join(read_frame(paths.LABELS / f"{head}.parquet"), how="inner")
+    return with_outcomes(predictions, read_frame(paths.LABELS / f"{head}.parquet"))
 
 
 def _read(path: Path) -> Facts:

@@ -21,7 +21,7 @@ class Config(Record):
 
 
 def run(config: Config, context: Context) -> Facts:
-    """One file per head: label, ends_at, weight."""
+    """One file per head: label or outcome, ends_at, weight."""
     candles = read_frame(paths.CLEAN)
     facts: Facts = {}
     for head, node in sorted(config.heads.items()):
@@ -52,7 +52,11 @@ def _check(head: str, frame: pd.DataFrame) -> None:
         )
 
 
-def _shares(frame: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, float]:
+def _shares(frame: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, float | int]:
+    """Class shares; where training has yet to learn the classes, quartiles of the outcome."""
+    if "label" not in frame:
+        quartiles = frame["outcome"].quantile([0.25, 0.5, 0.75])
+        return {f"outcome_{share:.0%}": float(f"{value:.4g}") for share, value in quartiles.items()}
     counts = np.bincount(frame["label"], minlength=len(classes))
     return {
         name: round(float(count / len(frame)), 4)

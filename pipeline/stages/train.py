@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import pandas as pd
 from pydantic import Field
 
 from pipeline.build import TARGET
 from pipeline.config import Node, Record, home
 from pipeline.frames import read_frame, write_frame
-from pipeline.models.base import Model
+from pipeline.models.base import Model, Samples
 from pipeline.models.bundle import HeadDeclaration, pack
 from pipeline.models.windows import with_whole_windows
 from pipeline.runner import LOCAL, Context, Facts, to_json
@@ -48,9 +49,7 @@ def run(config: Config, context: Context) -> Facts:
     trained, declared, heads = {}, {}, {}
     for name, head in sorted(config.heads.items()):
         trained[name], heads[name] = _train(config, context, name)
-        declared[name] = HeadDeclaration(
-            features=head.features, label=head.label, model=head.model, classes=head.classes
-        )
+        declared[name] = _declared(head, trained[name])
     fitted = {name: result.fitted for name, result in trained.items()}
     for path, content in pack(config.timeframe, declared, fitted).items():
         write_atomic(paths.BUNDLE / path, content)
@@ -60,15 +59,39 @@ def run(config: Config, context: Context) -> Facts:
     return {name: _facts(result) for name, result in trained.items()}
 
 
+def head_samples(
+    config: Config, context: Context, name: str, features: pd.DataFrame, labels: pd.DataFrame
+) -> Samples:
+    """The labelled rows of a head that end a whole window; rows of trades have no windows."""
+    head = config.heads[name]
+    learns = "outcome" in labels
+    label = context.build(head.label, f"label of {name}") if learns else None
+    samples = labelled_samples(features, labels, head.classes, label)
+    return (
+        samples if "trade" in labels.index.names else with_whole_windows(samples, config.lookback)
+    )
+
+
 def _train(config: Config, context: Context, name: str) -> tuple[TrainedHead, Facts]:
     head = config.heads[name]
     model: Model = context.build(head.model, f"model of {name}")
     split: Split = context.build(config.split, "split")
     table = read_frame(paths.FEATURES / f"{head.feature_set}.parquet")
-    labelled = labelled_samples(table, read_frame(paths.LABELS / f"{name}.parquet"), head.classes)
-    samples = with_whole_windows(labelled, config.lookback)
+    labels = read_frame(paths.LABELS / f"{name}.parquet")
+    samples = head_samples(config, context, name, table, labels)
     trained = train_head(samples, model, split, config.seed)
     return trained, head_facts(samples, trained, str(head.model[TARGET]), model.lookback)
+
+
+def _declared(head: Head, result: TrainedHead) -> HeadDeclaration:
+    rule = result.rules[-1]
+    return HeadDeclaration(
+        features=head.features,
+        label=head.label,
+        model=head.model,
+        classes=head.classes,
+        learned=rule.model_dump() if rule else None,
+    )
 
 
 def _facts(result: TrainedHead) -> dict[str, list[int]]:

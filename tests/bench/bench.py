@@ -22,12 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from pipeline.build import build
 from pipeline.config import read_yaml
 from pipeline.features.feature_set import FeatureSet
+from pipeline.features.indicators import CandleArrays
+from pipeline.market.candles import USUAL
 from pipeline.market.store import CandleStore, Series
-from tests.bench import models, peers
+from tests.bench import exits, models, peers
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = 7
@@ -56,7 +59,7 @@ def main() -> None:
     heads = f"{'what':<50} {'ours':>9} {'peer':>9} {'ratio':>7}"
     print(f"{heads}  {'range':<14} peer")
     with tempfile.TemporaryDirectory() as folder, peer_process(sys.argv[1]) as peer:
-        for make in (features, sequence_models, store, starts, no_op):
+        for make in (features, five_minutes, sequence_models, store, starts, no_op):
             for row in make(Path(folder), peer):
                 print(measured(row), flush=True)
     print(f"\n{time.monotonic() - started:.0f} s in all")
@@ -120,27 +123,67 @@ def features(folder: Path, peer: Peer) -> Iterator[Row]:
             lambda task=task: peer(task)[0],
             {"ta": "ta 0.11", "talib": "TA-Lib 0.8 (C)"}[task],
         )
-    frames = [peers.candles(peers.SHORT, seed) for seed in range(peers.MARKETS)]
-    yield Row(
-        "46 columns of 200 markets x 200 candles",
-        lambda: spent(lambda: [HOURLY46.compute_all(one) for one in frames]),
-        lambda: peer("markets")[0],
-        "pandas, market by market",
-    )
+    frames = {f"M{seed}": peers.candles(peers.SHORT, seed) for seed in range(peers.MARKETS)}
+    markets = pd.concat(frames, names=["market", "time"])
+    short = FeatureSet(name="t", columns={n: HOURLY46.columns[n] for n in peers.TALIB_COLUMNS})
+    for part, task, name in (
+        (HOURLY46, "markets", "pandas, market by market"),
+        (HOURLY46, "talib_markets", f"TA-Lib, {len(peers.TALIB_COLUMNS)} columns only"),
+        (short, "talib_markets", "TA-Lib, market by market"),
+    ):
+        yield Row(
+            f"{len(part.names)} columns of 200 markets x 200 candles",
+            lambda part=part: spent(lambda: part.compute_all(markets)),
+            lambda task=task: peer(task)[0],
+            name,
+        )
+    yield from _newest(peer)
+    yield from _footprint()
+
+
+def _newest(peer: Peer) -> Iterator[Row]:
     live = peers.candles(HOURLY46.memory + 1)
+    columns = [live[name].to_numpy().copy() for name in USUAL]
+    told = f"newest row of one market from {len(live):,} candles"
+    for what, work in (
+        (f"{told}, arrays", lambda: HOURLY46.newest_values(CandleArrays(*columns))),
+        (f"{told}, frames", lambda: HOURLY46.newest(live)),
+    ):
+        yield Row(
+            what,
+            lambda work=work: spent(lambda: [work() for _ in range(peers.CALLS)]),
+            lambda: peer("newest")[0],
+            "pandas on 200 candles, inexact",
+            peers.CALLS,
+        )
+
+
+def _footprint() -> Iterator[Row]:
+    command = [sys.executable, "-m", "tests.bench.footprint"]
     yield Row(
-        f"newest row, one market (ours reads {len(live):,} candles)",
-        lambda: spent(lambda: [HOURLY46.newest(live) for _ in range(peers.CALLS)]),
-        lambda: peer("newest")[0],
-        "pandas on 200 candles, inexact",
-        peers.CALLS,
+        "import of the feature code, warm cache",
+        lambda: child([sys.executable, "-c", "import pipeline.features.feature_set"], ROOT),
+        lambda: child([sys.executable, "-c", "import pandas, numba, pydantic, omegaconf"], ROOT),
+        "pandas, numba, pydantic, omegaconf: the floor",
     )
+    print(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
 
 
 def _same_values(ours: FeatureSet, theirs: dict[str, float]) -> None:
     last = ours.compute_all(peers.candles(peers.LONG)).iloc[-1]
     assert set(last.index) == set(theirs)
     np.testing.assert_allclose(last.to_numpy(), [theirs[name] for name in last.index], rtol=1e-4)
+
+
+def five_minutes(folder: Path, peer: Peer) -> Iterator[Row]:
+    """The sets of 5-minute candles, beside the time they may take."""
+    for each in exits.limited():
+        yield Row(
+            each.what,
+            lambda each=each: spent(each.ours),
+            lambda each=each: each.seconds,
+            "the limit",
+        )
 
 
 def sequence_models(folder: Path, peer: Peer) -> Iterator[Row]:

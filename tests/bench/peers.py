@@ -156,12 +156,12 @@ def _over(rows: int, function: Callable[[pd.DataFrame], pd.DataFrame]) -> Task:
     return lambda: {str(name): x for name, x in function(frame).iloc[-1].items()}
 
 
-def _markets() -> Task:
+def _markets(function: Callable[[pd.DataFrame], pd.DataFrame]) -> Task:
     frames = [candles(SHORT, seed) for seed in range(MARKETS)]
 
     def run() -> dict[str, float]:
         for frame in frames:
-            last = with_pandas(frame).iloc[-1]
+            last = function(frame).iloc[-1]
         return dict(last)
 
     return run
@@ -210,7 +210,8 @@ TASKS: dict[str, Callable[[], Task]] = {
     "pandas": lambda: _over(LONG, with_pandas),
     "ta": lambda: _over(LONG, with_ta),
     "talib": lambda: _over(LONG, with_talib),
-    "markets": _markets,
+    "markets": lambda: _markets(with_pandas),
+    "talib_markets": lambda: _markets(with_talib),
     "newest": _newest,
     "csv": _csv,
     "csv_read": _csv_read,

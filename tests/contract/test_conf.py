@@ -23,11 +23,10 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.exchange_sources import with_sources
 from pipeline.experiments.search_space import Search, read_search
 from pipeline.experiments.subject import Subject, Tuning, check_tuning
-from pipeline.features.feature_set import FeatureSet
+from pipeline.extended_sets import read_feature_set
 from pipeline.frames import key_by_market
 from pipeline.market.candles import TIMEFRAMES, USUAL, duration, moment
 from pipeline.market.exchanges.base import Exchange, Market
-from pipeline.market.exchanges.simulated import Simulated
 from pipeline.models.base import FeatureTable, Model, Samples
 from pipeline.runner import STAGES
 from pipeline.splits.fold import Split, check_folds
@@ -44,15 +43,9 @@ FOLDERS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
 
 
 def built(group: str, name: str, **given: Any) -> Any:
-    node = read_yaml(CONF / group / f"{name}.yaml")
+    path = CONF / group / f"{name}.yaml"
+    node = read_feature_set(CONF, name) if group == "features" else read_yaml(path)
     return build({**node, **given}, f"{group}={name}", read_root(CONF).plugins)
-
-
-@functools.cache
-def candles(rows: int) -> pd.DataFrame:
-    """The newest simulated candles before the demo's as_of."""
-    market, end = Market.parse(read_yaml(CONF / "market/SIM-BTC.yaml"), "SIM-BTC"), moment(AS_OF)
-    return Simulated().fetch(market, TIMEFRAME, end - rows * HOUR, end)
 
 
 def offline(name: str) -> bool:
@@ -62,8 +55,6 @@ def offline(name: str) -> bool:
     return not NETWORK & set(libraries) and built("exchange", name).reachable
 
 
-every_feature_set = pytest.mark.parametrize("name", options(CONF, "features"))
-every_label = pytest.mark.parametrize("name", options(CONF, "label"))
 every_model = pytest.mark.parametrize("name", options(CONF, "model"))
 every_split = pytest.mark.parametrize("name", options(CONF, "split"))
 every_exchange = pytest.mark.parametrize(
@@ -84,7 +75,9 @@ def word_for(group: str, name: str) -> list[str]:
         own = read_yaml(CONF / group / f"{name}.yaml")["recipe"]
         return [f"tune={name}", f"recipe={own}", "exchange=simulated"]
     if group in GROUPS:
-        return [f"{group}={name}", *(["exchange=simulated"] if group != "exchange" else [])]
+        words = ["exchange=simulated"] if group != "exchange" else []
+        of_trades = group == "features" and built(group, name).of_trades
+        return [f"{group}={name}", *words, *(["label=long_exit"] if of_trades else [])]
     return [f"recipe.{group}={name}"] if group == "validation" else []
 
 
@@ -119,126 +112,6 @@ def test_a_market_says_what_and_where_and_what_it_costs(name: str) -> None:
     assert market.name == name
     assert re.fullmatch(r"[a-z][a-z0-9_]*", market.exchange)
     assert len(market.source) > 20, "say where the costs were read"
-
-
-# feature sets
-
-
-def long_enough(features: FeatureSet) -> pd.DataFrame:
-    return candles(max(features.memory, features.warm_up) + 420)
-
-
-def same_rows(one: pd.DataFrame, other: pd.DataFrame, rows: int) -> None:
-    pd.testing.assert_frame_equal(one.iloc[:rows], other.iloc[:rows], check_exact=True)
-
-
-@every_feature_set
-def test_columns_are_unique_finite_and_as_declared(name: str) -> None:
-    features: FeatureSet = built("features", name)
-    frame = features.compute(long_enough(features))
-    assert tuple(frame.columns) == features.names
-    assert len(set(features.names)) == len(features.names)
-    assert np.isfinite(frame.to_numpy()).all()
-    assert (frame.dtypes == "float64").all()
-    assert 0 <= features.warm_up < features.memory + 1
-    assert features.name == name
-
-
-@every_feature_set
-def test_no_feature_sees_the_future(name: str) -> None:
-    features: FeatureSet = built("features", name)
-    whole = long_enough(features)
-    everything = features.compute_all(whole)
-    rng = np.random.default_rng(3)
-    cuts = [1, features.warm_up // 2, features.warm_up + 1, features.warm_up + 40, len(whole) - 1]
-    for cut in filter(None, cuts):
-        same_rows(features.compute_all(whole.iloc[:cut]), everything, cut)
-        spoiled = whole.copy()
-        spoiled.iloc[cut:] *= rng.uniform(0.2, 5, (len(whole) - cut, whole.shape[1]))
-        same_rows(features.compute_all(spoiled), everything, cut)
-
-
-@every_feature_set
-def test_the_newest_rows_are_those_of_training(name: str) -> None:
-    features: FeatureSet = built("features", name)
-    whole = long_enough(features)
-    everything = features.compute(whole)
-    for rows in (1, 24):
-        newest = features.newest(whole, rows)
-        assert newest.index.equals(whole.index[-rows:])
-        apart = (newest - everything.iloc[-rows:]).abs().max()
-        assert (apart <= 1e-12 * everything.std()).all()
-
-
-@every_feature_set
-def test_warm_up_is_enough_wherever_history_starts(name: str) -> None:
-    features: FeatureSet = built("features", name)
-    whole = long_enough(features)
-    everything = features.compute_all(whole)
-    late = features.compute_all(whole.iloc[300:]).iloc[features.warm_up :]
-    apart = (late - everything.loc[late.index]).abs().max()
-    assert (apart <= 1e-3 * everything.std()).all()
-
-
-@every_feature_set
-def test_another_order_of_columns_is_another_feature_set(name: str) -> None:
-    features: FeatureSet = built("features", name)
-    table = features.to_list()
-    again = FeatureSet.parse({"name": name, "columns": table}, name)
-    assert again.digest == features.digest
-    if len(table) > 1:
-        turned = FeatureSet.parse({"name": name, "columns": table[::-1]}, name)
-        assert turned.digest != features.digest
-
-
-# labels
-
-
-def labels_of(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    found: pd.DataFrame = built("label", name).compute(frame, TIMEFRAME)
-    return found
-
-
-@every_label
-def test_a_label_is_known_later_than_its_candle(name: str) -> None:
-    whole, label = candles(1500), built("label", name)
-    found = label.compute(whole, TIMEFRAME)
-    assert len(found) > 500
-    assert list(found.columns[:3]) == ["label", "ends_at", "weight"]
-    assert found.index.is_monotonic_increasing
-    assert found.index.isin(whole.index).all()
-    assert (found["ends_at"] > found.index + HOUR).all()
-    assert (found["ends_at"] <= whole.index[-1] + HOUR).all()
-    assert found["label"].between(0, len(label.classes) - 1).all()
-    assert set(found["label"]) > {found["label"].iloc[0]}
-    assert found["weight"].between(0, 1, inclusive="right").all()
-    assert len(set(label.classes)) == len(label.classes) > 1
-
-
-@every_label
-@pytest.mark.parametrize("seen", [400, 777, 1100])
-def test_no_label_changes_after_it_ends(name: str, seen: int) -> None:
-    whole = candles(1500)
-    known_at = whole.index[seen - 1] + HOUR
-    full = labels_of(name, whole)
-    ended = full.loc[full["ends_at"] <= known_at, ["label", "ends_at"]]
-    assert len(ended) > 100
-    spoiled = whole.copy()
-    spoiled.iloc[seen:] *= np.random.default_rng(seen).uniform(0.2, 5, (len(whole) - seen, 1))
-    for other in (whole.iloc[:seen], spoiled):
-        again = labels_of(name, other)
-        again = again.loc[again["ends_at"] <= known_at, ["label", "ends_at"]]
-        pd.testing.assert_frame_equal(again, ended, check_freq=False)
-
-
-@every_label
-def test_a_label_depends_on_what_it_waits_for(name: str) -> None:
-    whole = candles(1500)
-    full = labels_of(name, whole)
-    row = full.index[len(full) // 2]
-    before = whole[pd.DatetimeIndex(whole.index) + HOUR < full["ends_at"][row]]
-    again = labels_of(name, before)
-    assert row not in again.index or again.loc[row, "ends_at"] != full.loc[row, "ends_at"]
 
 
 # models

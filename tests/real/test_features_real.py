@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -34,33 +33,6 @@ def test_history_leaves_rows_to_train_on(candles: pd.DataFrame) -> None:
     assert FEATURES.warm_up <= 450
     assert FEATURES.memory <= 1700
     assert len(FEATURES.compute(candles)) == len(candles) - FEATURES.warm_up >= 1100
-
-
-def test_truncation_and_a_corrupt_future_change_nothing(candles: pd.DataFrame) -> None:
-    everything = FEATURES.compute_all(candles)
-    for cut in [1, 2, 20, 99, 100, 414, 415, 416, *range(500, len(candles), len(candles) // 12)]:
-        spoiled = candles.copy()
-        spoiled.iloc[cut:] = 1e12
-        for other in (candles.iloc[:cut], spoiled):
-            frame = FEATURES.compute_all(other).iloc[:cut]
-            pd.testing.assert_frame_equal(frame, everything.iloc[:cut], check_exact=True)
-
-
-def test_newest_reproduces_compute(candles: pd.DataFrame) -> None:
-    for end in np.linspace(FEATURES.memory + 24, len(candles), 6, dtype=int):
-        everything = FEATURES.compute(candles.iloc[:end])
-        newest = FEATURES.newest(candles.iloc[:end], rows=24)
-        apart = (newest - everything.iloc[-24:]).abs().max()
-        assert (apart <= 1e-12 * everything.std()).all()
-
-
-def test_warm_up_is_honest(candles: pd.DataFrame) -> None:
-    everything = FEATURES.compute_all(candles)
-    deviation = everything.std()
-    for start in range(450, len(candles) - 500, 37):
-        apart = (FEATURES.compute_all(candles.iloc[start:]) - everything.iloc[start:]).abs()
-        for name, spec in FEATURES.columns.items():
-            assert apart[name].iloc[spec.warm_up] < 1e-3 * deviation[name], (name, start)
 
 
 def test_a_huge_tick_is_invisible_after_the_memory(candles: pd.DataFrame) -> None:

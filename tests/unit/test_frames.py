@@ -4,17 +4,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import DataError
 from pipeline.frames import (
     KEYS,
+    TRADE_KEYS,
     encode_frame,
     key_by_market,
     of_market,
     read_frame,
     write_frame,
 )
+from pipeline.market.trades import TradeRule, trade_rows
 from tests.oracles.walks import random_walk
 
 
@@ -41,6 +45,27 @@ def test_a_written_frame_reads_back_exactly(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(read_frame(path), frame)
     pd.testing.assert_frame_equal(read_frame(path.read_bytes()), frame)
     assert [file.name for file in path.parent.iterdir()] == ["frame.parquet"]
+
+
+def test_rows_of_trades_are_keyed_by_their_trade_too(tmp_path: Path) -> None:
+    candles = random_walk(np.random.default_rng(3), 40)
+    rows = trade_rows(candles, TradeRule(side="long", every=4, hold=8), "1h")
+    index = rows.index(candles)
+    frame = pd.DataFrame({"held": (rows.row - rows.entry) / 1.0}, index=index)
+    keyed_by_all = pd.concat([key_by_market(frame, "KRW-SOL"), key_by_market(frame * 2, "KRW-XRP")])
+    assert list(keyed_by_all.index.names) == TRADE_KEYS == ["market", "trade", "time"]
+    write_frame(tmp_path / "frame.parquet", keyed_by_all)
+    read = read_frame(tmp_path / "frame.parquet")
+    pd.testing.assert_frame_equal(read, keyed_by_all)
+    pd.testing.assert_frame_equal(of_market(read, "KRW-XRP"), frame * 2)
+
+
+def test_trades_that_are_no_moments_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "frame.parquet"
+    table = pq.read_table(pa.BufferReader(encode_frame(keyed())))
+    pq.write_table(table.append_column("trade", pa.array(range(len(table)))), path)
+    with pytest.raises(DataError, match="no market and trade and time"):
+        read_frame(path)
 
 
 def test_moments_come_back_in_utc_milliseconds() -> None:

@@ -10,6 +10,7 @@ from pipeline.features import rolling
 from pipeline.features.indicators import INDICATORS, CandleArrays, Indicator, indicator
 
 NAN = float("nan")
+FIRST = np.array([0])
 
 
 def flat(rows: int, price: float = 0.1, volume: float = 0.0) -> CandleArrays:
@@ -24,7 +25,8 @@ def closes(values: Sequence[float], **columns: Sequence[float]) -> CandleArrays:
 
 def told(name: str, candles: CandleArrays, **arguments: object) -> list[float]:
     found = INDICATORS[name]
-    return found.function(candles, **found.complete(arguments)).tolist()
+    values: list[float] = found.function(candles, **found.complete(arguments)).tolist()
+    return values
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_macd_lines_belong_together() -> None:
     line, signal, histogram = (
         np.array(told("macd", candles, line=name)) for name in ("macd", "signal", "histogram")
     )
-    assert signal.tolist() == rolling.exponential_mean(line, 0.2).tolist()
+    assert signal.tolist() == rolling.exponential_mean(line, 0.2, FIRST).tolist()
     assert histogram.tolist() == (line - signal).tolist()
 
 
@@ -132,8 +134,11 @@ def test_a_gap_in_the_values_stays_inside_its_windows() -> None:
 
 
 def test_an_exponential_mean_starts_at_the_first_number() -> None:
-    assert rolling.exponential_mean(np.array([NAN, 2.0, 4.0]), 0.5).tolist()[1:] == [2.0, 3.0]
-    assert np.isnan(rolling.exponential_mean(np.array([NAN, NAN]), 0.5)).all()
+    assert rolling.exponential_mean(np.array([NAN, 2.0, 4.0]), 0.5, FIRST).tolist()[1:] == [
+        2.0,
+        3.0,
+    ]
+    assert np.isnan(rolling.exponential_mean(np.array([NAN, NAN]), 0.5, FIRST)).all()
 
 
 @pytest.mark.parametrize(
@@ -179,4 +184,6 @@ def test_the_table_is_closed() -> None:
     with pytest.raises(TypeError):
         INDICATORS["mine"] = INDICATORS["rsi"]  # type: ignore[index]
     with pytest.raises(ValueError, match="two indicators are named rsi"):
-        indicator(warm_up=len, memory=len)(INDICATORS["rsi"].function)
+        indicator(warm_up=len, memory=len, formula="", unit="1", scale_free=True)(
+            INDICATORS["rsi"].function
+        )

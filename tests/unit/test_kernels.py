@@ -95,6 +95,15 @@ def test_a_helper_edited_in_another_module_is_never_stale(root: Path) -> None:
     assert run(root) == (21.5, *HIT)
 
 
+def test_a_module_that_asks_about_the_cache_only_leaves_it_alone(root: Path) -> None:
+    asking = "from pipeline.kernels import kept\n"
+    assert run(root, meanwhile=f"{asking}assert kept() == 2") == (21.5, *HIT)
+    (root / "checkout/pipeline/command.py").write_text(asking)
+    assert run(root) == (21.5, *HIT)
+    (root / "checkout/pipeline/command.py").write_text("from pipeline import kernels\n")
+    assert run(root) == (21.5, *MISSED)
+
+
 def test_a_constant_imported_from_a_module_without_kernels_is_never_stale(root: Path) -> None:
     (root / "checkout/pipeline/fees.py").write_text("FEE = 0.25\n")
     assert run(root) == (21.25, *MISSED)
@@ -159,6 +168,7 @@ def test_kernel_sources_follow_imports() -> None:
     assert "kernels.py" in sources
     assert "features/rolling.py" in sources
     assert "features/feature_set.py" not in sources
+    assert "commands/doctor.py" not in sources
 
 
 @pytest.mark.parametrize(
@@ -186,6 +196,21 @@ def test_arithmetic_is_numpys_and_never_reordered() -> None:
     quotient, cancelled = divide_and_cancel(1.0, 0.0)
     assert np.isinf(quotient)
     assert cancelled == 0.0
+
+
+def test_a_series_kernel_gives_the_array_that_it_fills() -> None:
+    @kernels.series_kernel
+    def double(values: kernels.FloatArray, factor: float, into: kernels.FloatArray) -> None:
+        """Twice."""
+        for row in range(values.size):
+            into[row] = factor * values[row]
+
+    values = np.arange(3.0)
+    first, second = double(values, 2.0), double(values, 3.0)
+    assert (first.tolist(), second.tolist()) == ([0.0, 2.0, 4.0], [0.0, 3.0, 6.0])
+    assert double.__doc__ == "Twice."
+    double.fills(values, 5.0, first)  # type: ignore[attr-defined]
+    assert first.tolist() == [0.0, 5.0, 10.0]
 
 
 def test_a_function_outside_the_package_is_not_kept() -> None:

@@ -194,3 +194,11 @@ def test_labels_that_do_not_overlap_are_each_their_own() -> None:
     starts = np.arange(0, 100, 10)
     assert average_uniqueness(starts, starts + 10).tolist() == [1.0] * 10
     assert average_uniqueness(np.array([], int), np.array([], int)).tolist() == []
+
+
+@pytest.mark.parametrize("shared", range(2, 12))
+def test_no_label_has_more_than_its_own(shared: int) -> None:
+    starts = np.r_[np.zeros(shared, int), np.arange(5, 400, 5)]
+    found = average_uniqueness(starts, starts + 5)[shared:]
+    assert (found <= 1).all()
+    np.testing.assert_allclose(found, 1, rtol=1e-12)

@@ -22,7 +22,8 @@ from tests.spine import one_paragraph
 Capture = pytest.CaptureFixture[str]
 
 
-def test_it_serves_until_it_is_interrupted() -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_it_is_interrupted(ending: signal.Signals) -> None:
     words = ["sandbox", "--port", "0", "--fault", "html@2", "--until", "2025-12-20T00:00Z"]
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
@@ -48,7 +49,7 @@ def test_it_serves_until_it_is_interrupted() -> None:
             line = served.stdout.readline()
             assert line, told
             told += line
-        served.send_signal(signal.SIGINT)
+        served.send_signal(ending)
         told += served.communicate(timeout=30)[0]
     assert served.returncode == 0, told
     assert "fault: html from page 2, once: 200 with a page of HTML" in told

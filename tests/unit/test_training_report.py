@@ -66,7 +66,8 @@ GATE = GateConfig(min_effective_rows=30)
 
 def facts_of(rows: Samples, folds: list[Fold], reports: list[Report], lookback: int) -> Any:
     ranked = [Importance("n2", 0.5, 0.1), Importance("n0", 0.0, 0.1)]
-    trained = TrainedHead(pd.DataFrame(), None, folds, reports, ranked)  # type: ignore[arg-type]
+    rules = [None] * len(reports)
+    trained = TrainedHead(pd.DataFrame(), None, folds, reports, ranked, rules)  # type: ignore[arg-type]
     return head_facts(rows, trained, "plugins.own.Own", lookback)
 
 

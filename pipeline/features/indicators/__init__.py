@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pipeline.features.indicators import averages, bands, candles, oscillators
-from pipeline.features.indicators.base import REGISTERED, CandleArrays, Indicator, indicator
+from pipeline.features.candle_arrays import CandleArrays
+from pipeline.features.indicators import (
+    averages,
+    bands,
+    candles,
+    divergence,
+    oscillators,
+    pivots,
+    position,
+    relative,
+    shapes,
+    trend,
+    volume,
+)
+from pipeline.features.indicators.base import REGISTERED, Indicator, indicator
 
 INDICATORS: Mapping[str, Indicator] = MappingProxyType(dict(REGISTERED))
 
@@ -17,6 +30,13 @@ __all__ = [
     "averages",
     "bands",
     "candles",
+    "divergence",
     "indicator",
     "oscillators",
+    "pivots",
+    "position",
+    "relative",
+    "shapes",
+    "trend",
+    "volume",
 ]

@@ -7,17 +7,25 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, TypeVar, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    get_type_hints,
+)
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from pipeline.arrays import FloatArray
 from pipeline.errors import nearest
+from pipeline.features.candle_arrays import CandleArrays
 from pipeline.market.candles import USUAL
+from pipeline.market.trades import TradeRows
 
-FloatArray = npt.NDArray[np.float64]
 Argument = str | int | float | bool
 PriceField = Literal["open", "high", "low", "close"]
 CandleField = Literal["open", "high", "low", "close", "volume", "value"]
@@ -26,28 +34,16 @@ Periods = Annotated[int, Field(ge=1, le=5000)]
 DegreesOfFreedom = Annotated[int, Field(ge=0, le=1)]
 Function = TypeVar("Function", bound=Callable[..., FloatArray])
 
+UNITS: Mapping[str, str] = {
+    **dict.fromkeys(("open", "high", "low", "close"), "price"),
+    "volume": "base volume",
+    "value": "quote",
+}
 FIELD_ARGUMENTS = ("field", "numerator", "denominator")
 FADED = 1e-3
 EXACT = 1e-12
 NEAR = 4.0
 FAR = 128.0
-
-
-@dataclass(frozen=True, slots=True)
-class CandleArrays:
-    """Columns of a candle frame as float64 arrays of one length, oldest candle first."""
-
-    open: FloatArray
-    high: FloatArray
-    low: FloatArray
-    close: FloatArray
-    volume: FloatArray
-    value: FloatArray
-
-    @classmethod
-    def from_frame(cls, candles: pd.DataFrame) -> Self:
-        """Copy the columns of a candle frame; a column it lacks becomes NaN."""
-        return cls(*(_column(candles, name) for name in USUAL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +53,43 @@ class Indicator:
     Parameters
     ----------
     function
-        Called with `CandleArrays` and the arguments; float64 array of the same length,
-        NaN before its window is full.
+        Called with `CandleArrays` and the arguments, of a trade also with `TradeRows` between
+        them; float64 array of one value per candle, or per row of a trade. Never its input
+        changed; an array of `CandleArrays` may be returned as it is.
     warm_up
         First rows to drop, from the arguments: error there above 1e-3 of the column's
         standard deviation, or no value at all.
     memory
         Newest candles that reproduce the newest value to 1e-12 of the column's standard
-        deviation, from the arguments.
+        deviation, from the arguments. One more than the warm-up says that a value follows from
+        the window of that many candles alone: such a column is computed over parts of the
+        candles, and has no value where its window reaches into another market.
+    formula
+        One line, in which the names of arguments stand for themselves.
+    unit
+        price, quote, base volume, share, candles, 1, or a range such as ``0 to 100``; from the
+        arguments where it depends on them.
+    scale_free
+        Multiplying every price, with it the value, by a constant leaves the column as it is.
     inputs
         Candle columns read besides those that the arguments name.
+    of_trade
+        One value per row of a trade.
+    together
+        Fills several columns of this indicator in one pass: called with `CandleArrays`, the
+        arguments of each and the array of each.
     """
 
     name: str
     function: Callable[..., FloatArray]
     warm_up: Callable[..., int]
     memory: Callable[..., int]
-    inputs: tuple[str, ...]
+    formula: str
+    unit: str | Callable[..., str]
+    scale_free: bool | Callable[..., bool]
+    inputs: tuple[str, ...] = ()
+    of_trade: bool = False
+    together: Callable[..., None] | None = None
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Argument]:
         """Every argument by name, defaults filled in.
@@ -109,22 +125,32 @@ class Indicator:
         return checked
 
 
+_GIVEN = (CandleArrays, TradeRows)
 REGISTERED: dict[str, Indicator] = {}
 
 
-def indicator(
-    *, warm_up: Callable[..., int], memory: Callable[..., int], inputs: tuple[str, ...] = ()
-) -> Callable[[Function], Function]:
-    """Register a function under its own name; see `Indicator` for the parameters."""
+class Facts(TypedDict):
+    """What is said of an indicator where it is registered; see `Indicator`."""
 
-    def register(function: Function) -> Function:
-        name = function.__name__
-        if name in REGISTERED:
-            raise ValueError(f"two indicators are named {name}")
-        REGISTERED[name] = Indicator(name, function, warm_up, memory, inputs)
-        return function
+    warm_up: Callable[..., int]
+    memory: Callable[..., int]
+    formula: str
+    unit: str | Callable[..., str]
+    scale_free: bool | Callable[..., bool]
+    inputs: NotRequired[tuple[str, ...]]
+    together: NotRequired[Callable[..., None]]
 
-    return register
+
+def indicator(**facts: Unpack[Facts]) -> Callable[[Function], Function]:
+    """Register a function of candles under its own name; see `Indicator` for the parameters."""
+    return lambda function: _registered(function, Indicator(function.__name__, function, **facts))
+
+
+def position_indicator(**facts: Unpack[Facts]) -> Callable[[Function], Function]:
+    """Register a function of candles and rows of trades under its own name."""
+    return lambda function: _registered(
+        function, Indicator(function.__name__, function, **facts, of_trade=True)
+    )
 
 
 def settled(span: int, tolerance: float, apart: float) -> int:
@@ -152,8 +178,11 @@ def settled(span: int, tolerance: float, apart: float) -> int:
 def _adapters(function: Callable[..., FloatArray]) -> dict[str, TypeAdapter[Any]]:
     hints = get_type_hints(function, include_extras=True)
     strict = ConfigDict(strict=True, allow_inf_nan=False)
-    names = list(inspect.signature(function).parameters)[1:]
-    return {name: TypeAdapter(hints[name], config=strict) for name in names}
+    return {
+        name: TypeAdapter(hints[name], config=strict)
+        for name in inspect.signature(function).parameters
+        if hints[name] not in _GIVEN
+    }
 
 
 def _defaults(function: Callable[..., FloatArray]) -> dict[str, Argument]:
@@ -161,7 +190,8 @@ def _defaults(function: Callable[..., FloatArray]) -> dict[str, Argument]:
     return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 
 
-def _column(candles: pd.DataFrame, name: str) -> FloatArray:
-    if name not in candles.columns:
-        return np.full(len(candles), np.nan)
-    return np.array(candles[name], dtype=np.float64)
+def _registered(function: Function, made: Indicator) -> Function:
+    if made.name in REGISTERED:
+        raise ValueError(f"two indicators are named {made.name}")
+    REGISTERED[made.name] = made
+    return function

@@ -4,54 +4,79 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.features.indicators.base import (
-    CandleArrays,
-    CandleField,
-    FloatArray,
-    Periods,
-    PriceField,
-    indicator,
+from pipeline.arrays import FloatArray
+from pipeline.features.candle_arrays import CandleArrays
+from pipeline.features.indicators.base import UNITS, CandleField, Periods, PriceField, indicator
+from pipeline.kernels import series_kernel
+
+
+@indicator(
+    warm_up=lambda **_: 0,
+    memory=lambda **_: 1,
+    formula="field",
+    unit=lambda field: UNITS[field],
+    scale_free=lambda field: field == "volume",
 )
-from pipeline.kernels import kernel
-
-
-@indicator(warm_up=lambda **_: 0, memory=lambda **_: 1)
 def candle(candles: CandleArrays, field: CandleField) -> FloatArray:
     """One column of the candles as it is."""
     column: FloatArray = getattr(candles, field)
-    return column.copy()
+    return column
 
 
-@indicator(warm_up=lambda **_: 0, memory=lambda **_: 1)
+@indicator(
+    warm_up=lambda **_: 0,
+    memory=lambda **_: 1,
+    formula="numerator / denominator",
+    unit="1",
+    scale_free=True,
+)
 def ratio(candles: CandleArrays, numerator: PriceField, denominator: PriceField) -> FloatArray:
     """One price over another of the same candle."""
     quotient: FloatArray = getattr(candles, numerator) / getattr(candles, denominator)
     return quotient
 
 
-@indicator(warm_up=lambda periods, **_: periods, memory=lambda periods, **_: periods + 1)
+@indicator(
+    warm_up=lambda periods, **_: periods,
+    memory=lambda periods, **_: periods + 1,
+    formula="field / field[-periods] - 1",
+    unit="1",
+    scale_free=True,
+)
 def change(candles: CandleArrays, periods: Periods, field: CandleField = "close") -> FloatArray:
     """Relative change over `periods` candles, ``x / x[-periods] - 1``.
 
     From 0 to 0 the change is 0; from 0 to more it is 1, a rise without a base.
     """
-    return relative_change(getattr(candles, field), periods)
+    return candles.shared(relative_change, getattr(candles, field), periods)
 
 
-@indicator(warm_up=lambda periods, **_: periods, memory=lambda periods, **_: periods + 1)
+@indicator(
+    warm_up=lambda periods, **_: periods,
+    memory=lambda periods, **_: periods + 1,
+    formula="ln(field / field[-periods])",
+    unit="1",
+    scale_free=True,
+)
 def log_change(candles: CandleArrays, periods: Periods, field: PriceField = "close") -> FloatArray:
     """Logarithm of a price over the price `periods` candles before."""
     return log_ratio(getattr(candles, field), periods)
 
 
-@indicator(warm_up=lambda periods, **_: periods, memory=lambda periods, **_: periods + 1)
+@indicator(
+    warm_up=lambda periods, **_: periods,
+    memory=lambda periods, **_: periods + 1,
+    formula="field - field[-periods]",
+    unit=lambda field, **_: UNITS[field],
+    scale_free=lambda field, **_: field == "volume",
+)
 def momentum(candles: CandleArrays, periods: Periods, field: CandleField = "close") -> FloatArray:
     """Difference from `periods` candles before, in the column's own unit."""
     return difference(getattr(candles, field), periods)
 
 
-@kernel
-def relative_change(values: FloatArray, periods: int) -> FloatArray:
+@series_kernel
+def relative_change(values: FloatArray, periods: int, into: FloatArray) -> None:
     """``x / x[-periods] - 1``; 0 from 0 to 0, 1 from 0 to more; NaN without a candle before.
 
     Examples
@@ -59,18 +84,17 @@ def relative_change(values: FloatArray, periods: int) -> FloatArray:
     >>> relative_change(np.array([2.0, 3.0, 0.0, 0.0, 4.0]), 1).tolist()
     [nan, 0.5, -1.0, 0.0, 1.0]
     """
-    changes = np.full(values.size, np.nan)
+    into[:periods] = np.nan
     for row in range(periods, values.size):
         base, value = values[row - periods], values[row]
+        rise = value / base - 1.0
         if base == 0.0:
-            changes[row] = np.sign(value)
-        else:
-            changes[row] = value / base - 1.0
-    return changes
+            rise = (value - value) + (0.0 if value == 0.0 else 1.0)
+        into[row] = rise
 
 
-@kernel
-def log_ratio(values: FloatArray, periods: int) -> FloatArray:
+@series_kernel
+def log_ratio(values: FloatArray, periods: int, into: FloatArray) -> None:
     """``ln(x / x[-periods])``, NaN without a candle before.
 
     Examples
@@ -78,14 +102,13 @@ def log_ratio(values: FloatArray, periods: int) -> FloatArray:
     >>> log_ratio(np.array([2.0, 2.0]), 1).tolist()
     [nan, 0.0]
     """
-    logarithms = np.full(values.size, np.nan)
+    into[:periods] = np.nan
     for row in range(periods, values.size):
-        logarithms[row] = np.log(values[row] / values[row - periods])
-    return logarithms
+        into[row] = np.log(values[row] / values[row - periods])
 
 
-@kernel
-def difference(values: FloatArray, periods: int) -> FloatArray:
+@series_kernel
+def difference(values: FloatArray, periods: int, into: FloatArray) -> None:
     """``x - x[-periods]``, NaN without a candle before.
 
     Examples
@@ -93,7 +116,6 @@ def difference(values: FloatArray, periods: int) -> FloatArray:
     >>> difference(np.array([2.0, 3.0, 7.0]), 2).tolist()
     [nan, nan, 5.0]
     """
-    differences = np.full(values.size, np.nan)
+    into[:periods] = np.nan
     for row in range(periods, values.size):
-        differences[row] = values[row] - values[row - periods]
-    return differences
+        into[row] = values[row] - values[row - periods]

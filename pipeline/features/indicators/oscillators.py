@@ -6,19 +6,11 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.features.indicators.base import (
-    EXACT,
-    FADED,
-    FAR,
-    NEAR,
-    CandleArrays,
-    FloatArray,
-    Window,
-    indicator,
-    settled,
-)
-from pipeline.features.rolling import exponential_mean, rolling_mean
-from pipeline.kernels import kernel
+from pipeline.arrays import FloatArray, RowArray
+from pipeline.features.candle_arrays import CandleArrays
+from pipeline.features.indicators.base import EXACT, FADED, FAR, NEAR, Window, indicator, settled
+from pipeline.features.rolling import blank_beginnings, exponential_mean, rolling_mean
+from pipeline.kernels import kernel, series_kernel
 
 SmoothingKind = Literal["simple", "wilder"]
 MacdLine = Literal["macd", "signal", "histogram"]
@@ -45,7 +37,14 @@ def _macd_steps(span: int, signal: int, line: MacdLine, tolerance: float) -> int
     return settled(span, tolerance, FAR) + extra
 
 
-@indicator(warm_up=_rsi_warm_up, memory=_rsi_memory, inputs=("close",))
+@indicator(
+    warm_up=_rsi_warm_up,
+    memory=_rsi_memory,
+    formula="100 * gain / (gain + loss), means of the rises and of the falls of the close",
+    unit="0 to 100",
+    scale_free=True,
+    inputs=("close",),
+)
 def rsi(candles: CandleArrays, window: Window, kind: SmoothingKind) -> FloatArray:
     """Relative strength index of the close, 0 to 100.
 
@@ -54,16 +53,25 @@ def rsi(candles: CandleArrays, window: Window, kind: SmoothingKind) -> FloatArra
     ``1 / window`` seeded with the first change when it is ``wilder`` (Wilder 1978).
     100 without losses, 0 without gains, 50 without either.
     """
-    gains, losses = _rises(candles.close), _rises(-candles.close)
     if kind == "simple":
-        return _strength(rolling_mean(gains, window), rolling_mean(losses, window))
-    weight = 1.0 / window
-    strength = _strength(exponential_mean(gains, weight), exponential_mean(losses, weight))
-    strength[:window] = np.nan
+        return _simple_strength(candles.close, window)
+    gains = candles.shared(_rises, candles.close, 1.0, candles.starts)
+    falls = candles.shared(_rises, candles.close, -1.0, candles.starts)
+    gain = candles.shared(exponential_mean, gains, 1.0 / window, candles.starts)
+    loss = candles.shared(exponential_mean, falls, 1.0 / window, candles.starts)
+    strength = _strength(gain, loss)
+    blank_beginnings(strength, candles.starts, window)
     return strength
 
 
-@indicator(warm_up=_macd_warm_up, memory=_macd_memory, inputs=("close",))
+@indicator(
+    warm_up=_macd_warm_up,
+    memory=_macd_memory,
+    formula="ema(close, fast) - ema(close, slow); signal is its ema, histogram the difference",
+    unit="price",
+    scale_free=False,
+    inputs=("close",),
+)
 def macd(
     candles: CandleArrays, line: MacdLine, fast: Window = 12, slow: Window = 26, signal: Window = 9
 ) -> FloatArray:
@@ -72,7 +80,8 @@ def macd(
     ``macd`` is EMA(fast) - EMA(slow), ``signal`` the EMA of that, ``histogram`` their
     difference; every EMA is seeded with its first value.
     """
-    apart, smooth = _macd(candles.close, 2.0 / (fast + 1), 2.0 / (slow + 1), 2.0 / (signal + 1))
+    weights = (2.0 / (fast + 1), 2.0 / (slow + 1), 2.0 / (signal + 1))
+    apart, smooth = candles.shared(_macd, candles.close, weights, candles.starts)
     if line == "macd":
         return apart
     return smooth if line == "signal" else apart - smooth
@@ -80,33 +89,50 @@ def macd(
 
 @kernel
 def _macd(
-    closes: FloatArray, fast: float, slow: float, signal: float
+    closes: FloatArray, weights: tuple[float, float, float], starts: RowArray
 ) -> tuple[FloatArray, FloatArray]:
     apart, smooth = np.empty(closes.size), np.empty(closes.size)
-    quick = steady = closes[0] if closes.size else np.nan
-    mean = 0.0
-    for row in range(closes.size):
-        quick += fast * (closes[row] - quick)
-        steady += slow * (closes[row] - steady)
-        apart[row] = quick - steady
-        mean += signal * (apart[row] - mean)
-        smooth[row] = mean
+    fast, slow, signal = weights
+    for market in range(starts.size):
+        first = starts[market]
+        stop = starts[market + 1] if market + 1 < starts.size else closes.size
+        quick = steady = closes[first] if first < stop else np.nan
+        mean = 0.0
+        for row in range(first, stop):
+            quick += fast * (closes[row] - quick)
+            steady += slow * (closes[row] - steady)
+            apart[row] = quick - steady
+            mean += signal * (apart[row] - mean)
+            smooth[row] = mean
     return apart, smooth
 
 
-@kernel
-def _rises(values: FloatArray) -> FloatArray:
-    rises = np.full(values.size, np.nan)
+@series_kernel
+def _rises(values: FloatArray, sign: float, starts: RowArray, into: FloatArray) -> None:
     for row in range(1, values.size):
-        step = values[row] - values[row - 1]
-        rises[row] = 0.5 * (abs(step) + step)
-    return rises
+        step = sign * (values[row] - values[row - 1])
+        into[row] = 0.5 * (abs(step) + step)
+    for start in starts:
+        into[start : start + 1] = np.nan
 
 
-@kernel
-def _strength(gains: FloatArray, losses: FloatArray) -> FloatArray:
-    strength = np.empty(gains.size)
+@series_kernel
+def _strength(gains: FloatArray, losses: FloatArray, into: FloatArray) -> None:
     for row in range(gains.size):
         both = gains[row] + losses[row]
-        strength[row] = 50.0 if both == 0.0 else 100.0 * (gains[row] / both)
-    return strength
+        into[row] = 50.0 if both == 0.0 else 100.0 * (gains[row] / both)
+
+
+@series_kernel
+def _simple_strength(closes: FloatArray, window: int, into: FloatArray) -> None:
+    rises, losses, start = np.empty(closes.size), np.empty(closes.size), np.zeros(1, np.int64)
+    _fill_rises(closes, -1.0, start, rises)
+    _fill_mean(rises, window, losses)
+    _fill_rises(closes, 1.0, start, rises)
+    _fill_mean(rises, window, into)
+    _fill_strength(into, losses, into)
+
+
+_fill_mean = rolling_mean.fills  # type: ignore[attr-defined]
+_fill_rises = _rises.fills  # type: ignore[attr-defined]
+_fill_strength = _strength.fills  # type: ignore[attr-defined]

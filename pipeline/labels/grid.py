@@ -1,0 +1,102 @@
+"""One market's candles on every moment of the timeframe: a horizon is counted in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.labels.uniqueness import average_uniqueness
+from pipeline.market.candles import duration
+
+Floats = npt.NDArray[np.float64]
+Slots = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Where each candle of a frame stands, counted in candles from the first.
+
+    A column on the grid has one value for every moment between the first and the last candle,
+    NaN where the candle is missing; so ``k`` places further is ``k`` candles later.
+    """
+
+    candles: pd.DataFrame
+    step: pd.Timedelta
+    slots: Slots
+
+    @classmethod
+    def of(cls, candles: pd.DataFrame, timeframe: str) -> Grid:
+        """Lay a candle frame on the grid of its timeframe."""
+        step = duration(timeframe)
+        time = pd.DatetimeIndex(candles.index)
+        slots = np.asarray((time - time[:1].min()) // step, "int64") if len(time) else np.empty(0)
+        return cls(candles, step, slots.astype("int64"))
+
+    def column(self, name: str) -> Floats:
+        """A column on the grid."""
+        values = np.full(int(self.slots[-1]) + 1 if len(self.slots) else 0, np.nan)
+        values[self.slots] = self.candles[name]
+        return values
+
+    def candles_in(self, hours: float) -> int:
+        """A horizon in candles, rounded up."""
+        return int(pd.Timedelta(hours=hours).ceil(self.step) / self.step)
+
+    def frame(self, name: str, values: npt.NDArray[np.generic], ahead: Slots) -> pd.DataFrame:
+        """The frame of a label out of columns on the grid.
+
+        Parameters
+        ----------
+        name
+            Of the first column: ``label`` or ``outcome``.
+        values
+            The first column on the grid.
+        ahead
+            How many candles later the outcome was known, at every place of the grid; 0 where
+            it is not known.
+        """
+        known = ahead[self.slots] > 0
+        slots = self.slots[known]
+        ends = slots + ahead[slots]
+        time = pd.DatetimeIndex(self.candles.index[known])
+        columns = {
+            name: values[slots],
+            "ends_at": time + (ahead[slots] + 1) * self.step,
+            "weight": average_uniqueness(slots, ends),
+        }
+        return pd.DataFrame(columns, index=time)
+
+
+def later(column: Floats, candles: int) -> Floats:
+    """The value so many candles later, NaN where the column has ended.
+
+    Examples
+    --------
+    >>> later(np.array([1.0, 2.0, 3.0]), 2).tolist()
+    [3.0, nan, nan]
+    """
+    moved = np.full(len(column), np.nan)
+    moved[: max(len(column) - candles, 0)] = column[candles:]
+    return moved
+
+
+def greatest_later(column: Floats, candles: int) -> Floats:
+    """The greatest of the next so many values, NaN where one of them is missing.
+
+    Examples
+    --------
+    >>> greatest_later(np.array([9.0, 2.0, 3.0, np.nan, 1.0]), 2).tolist()
+    [3.0, nan, nan, nan, nan]
+    """
+    greatest = later(column, 1)
+    for ahead in range(2, candles + 1):
+        np.maximum(greatest, later(column, ahead), out=greatest)
+    return greatest
+
+
+def where_known(known: npt.NDArray[np.bool_], candles: int) -> Slots:
+    """`candles` where the outcome is known, else 0: what `Grid.frame` is told."""
+    return np.where(known, candles, 0).astype("int64")
