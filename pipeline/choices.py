@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pipeline.config import Node, Record, read_yaml, to_yaml
 from pipeline.errors import ConfigError, nearest
+from pipeline.recipe import Recipe
 from registry.files import write_atomic
 
 RECIPE, MARKET, NONE, LAST = "recipe", "market", "none", "last"
@@ -84,15 +85,28 @@ def choose(start: Choices, words: Mapping[str, Any]) -> Choices:
         elif len(path) > 1 or path[0] in SCALARS:
             deep = merge(deep, _nest(path, value))
         else:
-            valid = nearest(key, (*GROUPS, "as_of", *SCALARS))
-            raise ConfigError(
-                f"unknown key '{key}'",
-                fix=f"{valid}; deeper keys have a dot: model.n_estimators=50",
-            )
+            raise unknown_key(key, value)
     return start.model_copy(update={**plain, "set": deep})
 
 
+def unknown_key(key: str, value: Any, own: Iterable[str] = ()) -> ConfigError:
+    """Tell a word that chooses nothing; `own` are words of one verb alone.
+
+    Examples
+    --------
+    >>> print(unknown_key("timeframe", "5m"))
+    unknown key 'timeframe'. To do: it is a key of the recipe: recipe.timeframe=5m.
+    """
+    if key in Recipe.model_fields:
+        fix = f"it is a key of the recipe: {RECIPE}.{key}={value}"
+    else:
+        valid = nearest(key, (*KEYS, *own))
+        fix = f"{valid}; deeper keys have a dot: model.n_estimators=50"
+    return ConfigError(f"unknown key '{key}'", fix=fix)
+
+
 SCALARS = ("seed", "device")
+KEYS = (*GROUPS, "as_of", *SCALARS)
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> Node:

@@ -30,9 +30,10 @@ def require_option(conf: Path, group: str, name: str) -> None:
             where=f"conf/{group}/{name}.yaml",
             fix=f"git add conf/{group}/{name}.yaml and repeat",
         )
-    raise ConfigError(
-        f"there is no {group} '{name}'", where=f"conf/{group}/", fix=nearest(name, valid)
-    )
+    fix = nearest(name, valid)
+    if plain := "".join(letter for letter in name if letter.isalnum() or letter in "-_"):
+        fix += f"; for a new one, copy a file there to conf/{group}/{plain}.yaml and change it"
+    raise ConfigError(f"there is no {group} '{name}'", where=f"conf/{group}/", fix=fix)
 
 
 def _lies_at_home(group: str, name: str) -> bool:

@@ -1,7 +1,8 @@
-"""How commands speak: progress on a terminal, silence in a pipe, aligned tables."""
+"""How commands speak: progress on a terminal, little or nothing in a pipe, aligned tables."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
 import time
@@ -13,6 +14,7 @@ from registry import tables
 
 WIDTH = 96
 PIPE = r"\|"
+QUIET_SECONDS = 10  # between two lines of a log
 
 
 class Progress(Protocol):
@@ -24,15 +26,28 @@ class Progress(Protocol):
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Progress]:
-    """Show one moving line on a terminal's stderr; write nothing into a pipe."""
-    started = time.monotonic()
+def progress(title: str, logged: bool = False) -> Iterator[Progress]:
+    """Show one moving line on a terminal's stderr.
+
+    Parameters
+    ----------
+    logged
+        Write a line into a pipe, too, when nothing was written for ten seconds.
+    """
+    started = told = time.monotonic()
     terminal = sys.stderr.isatty()
 
     def show(step: str) -> None:
+        nonlocal told
+        now = time.monotonic()
+        line = f"{title}: {step} ({now - started:.0f} s)"
         if terminal:
-            seconds = time.monotonic() - started
-            sys.stderr.write(f"\r\x1b[2K{title}: {step} ({seconds:.0f} s)")
+            room = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"\r\x1b[2K{line[:room]}")
+            sys.stderr.flush()
+        elif logged and now - told >= QUIET_SECONDS:
+            told = now
+            sys.stderr.write(f"{line}\n")
             sys.stderr.flush()
 
     show("starting")

@@ -44,6 +44,7 @@ FLAGS = {
     "force": ("sync", "export", "backup", "restore"),
     "repair": ("sync",),
     "check": ("import",),
+    "verify": ("status",),
 }
 
 
@@ -74,5 +75,8 @@ def _parser() -> Parser:
     )
     made.add_argument(
         "--check", action="store_true", help="import: say what it would do, write nothing"
+    )
+    made.add_argument(
+        "--verify", action="store_true", help="status: read every candle, name what is damaged"
     )
     return made

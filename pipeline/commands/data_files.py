@@ -12,11 +12,13 @@ import pandas as pd
 
 from pipeline.commands.console import progress
 from pipeline.commands.data_status import held, keep_marks, the_store
-from pipeline.errors import ConfigError, nearest
-from pipeline.market.transfer.archive import backup, restore
+from pipeline.errors import ConfigError, DataError, nearest
+from pipeline.market.transfer.archive import Restored, backup, restore
 from pipeline.market.transfer.exporting import export
 from pipeline.market.transfer.importing import Import, Said, bring, look
+from pipeline.market.transfer.layouts import UNKNOWN
 
+SPARSE = 0.5  # share of a span that a file lacks, from which on one should ask why
 SAID = ("feed", "market", "timeframe", "zone")
 
 
@@ -71,11 +73,26 @@ def put_back(asked: argparse.Namespace) -> int:
         show(str(path))
         done = restore(store, path, pd.Timestamp.now(tz="UTC"), asked.force)
     if asked.json:
-        print(json.dumps([{"series": str(one.series), "changed": one.changed} for one in done]))
-        return 0
-    for one in done:
-        print(f"{one.series}: {'restored' if one.changed else 'as in the backup already'}")
+        told = [{"series": str(one.series), "changed": one.changed} for one in done]
+        print(json.dumps(told))
+    else:
+        for one in done:
+            print(f"{one.series}: {_outcome(one)}")
+    damaged = [one.damaged for one in done if one.damaged]
+    if damaged:
+        raise DataError(
+            "in the backup a month is damaged, its series was left out",
+            where=", ".join(str(one.series) for one in done if one.damaged),
+            found="; ".join(damaged),
+            fix="take that series from an older backup, or fetch it anew; the others are restored",
+        )
     return 0
+
+
+def _outcome(one: Restored) -> str:
+    if one.damaged:
+        return "left as it is, for it is damaged in the backup"
+    return "restored" if one.changed else "as in the backup already"
 
 
 def _said(words: Sequence[str]) -> tuple[Said, list[str]]:
@@ -114,14 +131,31 @@ def _story(found: Import, new: int, check: bool) -> str:
     told = f"would add {new}" if check else f"added {new}"
     lines = [
         f"{found.path.name} -> {found.series}: {told} candles, {found.known} were stored already",
-        f"  written   by {found.writer}, as its name says",
-        f"  span      {first} to {last} UTC, {found.missing} missing inside",
+        f"  written   {_written_by(found.writer)}",
+        f"  span      {first} to {last} UTC",
+        *_missing(found),
         f"  zone      {found.why}",
         *(f"  dropped   {reason}" for reason in found.dropped),
     ]
     if found.ignored:
         lines.append(f"  not read  {', '.join(found.ignored)}")
     return "\n".join(lines)
+
+
+def _written_by(writer: str) -> str:
+    return f"by {writer}, as its name says" if writer != UNKNOWN else "by nobody its name tells"
+
+
+def _missing(found: Import) -> list[str]:
+    if not found.missing:
+        return []
+    share = found.missing / (found.missing + len(found.candles))
+    told = f"  missing   {found.missing} of {found.missing + len(found.candles)} candles inside it"
+    if share <= SPARSE:
+        return [told]
+    warning = f"  WARNING   the file lacks {share:.0%} of its span: is it "
+    warning += f"{found.series.timeframe} candles of one market, and whole?"
+    return [told, warning]
 
 
 def _ends(found: Import) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from pipeline.commands.console import table
 from pipeline.config import home
 from pipeline.errors import ConfigError, DataError, nearest
 from pipeline.market.candles import duration
+from pipeline.market.feeds import address_of
 from pipeline.market.generations import generations
 from pipeline.market.holes import KINDS
 from pipeline.market.store import CandleStore, Series
@@ -52,17 +53,39 @@ def keep_marks(store: CandleStore, every: Iterable[Series]) -> None:
 
 
 def main(asked: argparse.Namespace) -> int:
-    """List every series: its span, what is missing and why, how old its last candle is."""
+    """List every series: its span, what is missing and why, how old its last candle is.
+
+    A damaged series is marked, and the command fails after the list; `asked.verify` reads every
+    candle to find out.
+    """
     store, now = the_store(), pd.Timestamp.now(tz="UTC")
     every = [held(store, name) for name in asked.words] if asked.words else store.series()
-    rows = [_facts(store, series, now) for series in every]
+    rows: list[dict[str, Any]] = []
+    damaged: list[DataError] = []
+    for series in every:
+        faults = store.faults(series) if asked.verify else []
+        try:
+            facts = _facts(store, series, now)
+        except DataError as error:
+            facts = {"series": str(series)}
+            faults = faults or [error]
+        rows.append(facts | {"damaged": [f"{fault.where}: {fault.found}" for fault in faults]})
+        damaged += faults
+    _tell(rows, asked)
+    if damaged:
+        raise damaged[0]
+    return 0
+
+
+def _tell(rows: list[dict[str, Any]], asked: argparse.Namespace) -> None:
     if asked.json:
         print(json.dumps(rows))
     elif rows:
         print(table(HEADER, [_line(row) for row in rows]))
+        for note in (note for row in rows for note in _notes(row)):
+            print(note)
     else:
         print("The store is empty. To fill it: vintage data sync recipe=demo")
-    return 0
 
 
 def forget(asked: argparse.Namespace) -> int:
@@ -94,6 +117,7 @@ def _facts(store: CandleStore, series: Series, now: pd.Timestamp) -> dict[str, A
         **missing,
         "revised": len(store.revisions(series)),
         "sources": store.sources(series),
+        "base_url": address_of(store, series.feed),
         "generations": [kept.name for kept in generations(store.folder(series))],
     }
     if span:
@@ -102,7 +126,21 @@ def _facts(store: CandleStore, series: Series, now: pd.Timestamp) -> dict[str, A
     return facts
 
 
+def _notes(facts: dict[str, Any]) -> list[str]:
+    """What has no room in the table: other sources, another base URL, damage."""
+    told = [f"damaged: {fault}" for fault in facts["damaged"]]
+    sources = facts.get("sources", {})
+    if len(sources) > 1:
+        from_each = ", ".join(f"{rows} from {source}" for source, rows in sources.items())
+        told.append(f"{facts['series']}: {from_each}")
+    if facts.get("base_url"):
+        told.append(f"{facts['series']}: served at {facts['base_url']}")
+    return told
+
+
 def _line(facts: dict[str, Any]) -> list[Any]:
+    if facts["damaged"]:
+        return [facts["series"], "damaged", *[""] * (len(HEADER) - 2)]
     ends = [facts[name][:16].replace("T", " ") for name in ("first", "last")]
     counts = [facts[kind] for kind in KINDS]
     return [facts["series"], facts["rows"], *ends, _age(facts), *counts, facts["revised"]]

@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     asked = parse(with_words(made), argv)
     now = pd.Timestamp.now(tz="UTC")
     with progress("predict") as show:
-        target = resolve(asked.words, checkout() / "conf", home(), now)
+        target = resolve(asked.words, checkout() / "conf", home(), now, show)
         show(str(target.slot))
         signal = predict(target, Registry(home() / "models" / "registry"))
     age = (now - pd.Timestamp(signal.known_at)) / pd.Timedelta(hours=1)

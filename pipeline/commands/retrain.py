@@ -17,6 +17,7 @@ from pipeline.evaluation.metrics import is_constant
 from pipeline.operations.retrain import REFUSED, Outcome, Places, retrain
 from pipeline.operations.target import resolve
 
+ROWS_FROM = "rows_from_"
 EXAMPLES = (
     "vintage retrain recipe=demo",
     "vintage retrain recipe=upbit_hourly exchange=replay market=KRW-SOL exchange.root=FOLDER",
@@ -27,11 +28,16 @@ def main(argv: Sequence[str]) -> int:
     """Build a candidate, register it, judge it, promote it if the gate lets it."""
     made = parser("retrain", "Make a fresh candidate, judge it, promote it.", EXAMPLES)
     made.add_argument("--json", action="store_true", help="print one JSON object")
+    made.add_argument(
+        "--switch-feed",
+        action="store_true",
+        help="take the place of a champion that learnt from another feed, without comparing",
+    )
     asked = parse(with_words(made), argv)
     now = pd.Timestamp.now(tz="UTC")
     with progress("retrain") as show:
-        target = resolve(asked.words, checkout() / "conf", home(), now)
-        outcome = retrain(target, Places(home(), checkout()), now, show)
+        target = resolve(asked.words, checkout() / "conf", home(), now, show)
+        outcome = retrain(target, Places(home(), checkout()), now, show, asked.switch_feed)
     print(json.dumps(_facts(outcome)) if asked.json else _story(outcome))
     return GateError.exit_code if _refused(outcome) else 0
 
@@ -55,6 +61,7 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "metrics": outcome.candidate.metrics,
         "quality": outcome.candidate.quality,
         "report": str(outcome.report),
+        "checks": str(outcome.checks),
     }
 
 
@@ -66,7 +73,7 @@ def _story(outcome: Outcome) -> str:
         f"{outcome.target.slot} {outcome.version}: {_headline(outcome)}",
         "",
         f"  candles   {quality['candles']} of {run.timeframe}{hole}, {_day(quality['first'])} to "
-        f"{_day(quality['last'])} UTC, feed {run.feed}",
+        f"{_day(quality['last'])} UTC, feed {run.feed}{_from_others(quality, run.feed)}",
         f"  scored    {metrics['rows']} out-of-fold rows, worth {metrics['effective_rows']:.4g} "
         "independent ones (labels overlap)",
         f"  accuracy  {metrics['accuracy']:.3f}, beside {metrics['majority_accuracy']:.3f} for "
@@ -78,6 +85,7 @@ def _story(outcome: Outcome) -> str:
         "",
         told("verdict", outcome.verdict.sentence),
         f"  report    {_near(outcome.report)}",
+        f"  checks    {_near(outcome.checks)}",
         "",
         *_next(outcome),
     ]
@@ -88,6 +96,11 @@ def _learned(outcome: Outcome) -> list[str]:
     heads = outcome.candidate.out_of_fold.items()
     same = [name for name, head in heads if is_constant(head.frame, head.classes)]
     return [f"  learned   nothing: {', '.join(same)} says the same of every candle"] * bool(same)
+
+
+def _from_others(quality: dict[str, Any], feed: str) -> str:
+    told = {key.removeprefix(ROWS_FROM): quality[key] for key in quality if ROWS_FROM in key}
+    return "".join(f", {count} from {source}" for source, count in told.items() if source != feed)
 
 
 def _headline(outcome: Outcome) -> str:
@@ -116,11 +129,8 @@ def _near(path: Path) -> Path:
 
 
 def _next(outcome: Outcome) -> list[str]:
-    slot, run = outcome.target.slot, outcome.target.plan.run
-    words = f"recipe={slot.recipe} market={slot.market}"
-    words += f" exchange={run.exchange}" if slot.exchange else ""
     return [
         "Next:",
-        f"  vintage predict {words}",
-        f"  vintage registry show {slot}",
+        f"  vintage predict {outcome.target.words}",
+        f"  vintage registry show {outcome.target.slot}",
     ]

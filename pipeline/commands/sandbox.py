@@ -77,7 +77,10 @@ def _world(candles: str | None, until: str | None) -> World:
 
 def _welcome(sandbox: Sandbox, world: World, script: FaultScript) -> str:
     served = [venue for venue in VENUES if world.listed(venue)]
-    rows = [(venue, ", ".join(world.listed(venue)), sandbox.url(venue)) for venue in served]
+    rows = [
+        (venue, ", ".join(_market(name) for name in world.listed(venue)), sandbox.url(venue))
+        for venue in served
+    ]
     last = world.last()
     ends = f"{last:%Y-%m-%d %H:%M} UTC" if last else "now"
     lines = [
@@ -107,11 +110,14 @@ def _told(fault: Fault) -> str:
 def _words(sandbox: Sandbox, world: World, venue: str) -> str:
     last = world.last()
     until = f" as_of={last:%Y-%m-%dT%H:%MZ}" if last else ""
-    market = world.listed(venue)[-1]
-    if venue == "binance":
-        market = f"{market.removesuffix('USDT')}-USDT"
+    market = _market(world.listed(venue)[-1])
     url = sandbox.url(venue)
     return f"vintage data sync exchange={venue} exchange.base_url={url} market={market}{until}"
+
+
+def _market(symbol: str) -> str:
+    """Name of the market option of a venue's symbol; Binance's have no dash."""
+    return symbol if "-" in symbol else f"{symbol.removesuffix('USDT')}-USDT"
 
 
 def _watch(sandbox: Sandbox) -> None:

@@ -38,6 +38,7 @@ class Tally:
 
     planned: int = 0
     asked: int = 0
+    came: int = 0
     appended: int = 0
     revised: int = 0
     answered: list[Ends] = field(default_factory=list)
@@ -222,6 +223,7 @@ def _fetch(task: Task, since: pd.Timestamp, stop: pd.Timestamp) -> pd.DataFrame:
                 fix="correct the exchange adapter",
             )
     tally.asked += int((stop - since) / task.step)
+    tally.came += len(candles)
     task.notify(Progress(tally.asked, max(tally.asked, tally.planned)))
     return candles
 

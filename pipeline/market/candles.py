@@ -59,15 +59,13 @@ def moment(text: str, where: str = "as_of") -> pd.Timestamp:
     """
     expected = "a moment with its zone, such as 2025-12-20T00:00Z"
     if not re.match(r"^\d{4}-\d{2}-\d{2}", text):
-        raise ConfigError("is not a moment", where=where, found=repr(text), expected=expected)
+        raise ConfigError(f"{where} is not a moment", found=repr(text), expected=expected)
     try:
         read = pd.Timestamp(text)
     except ValueError:
-        raise ConfigError(
-            "is not a moment", where=where, found=repr(text), expected=expected
-        ) from None
+        raise ConfigError(f"{where} is not a moment", found=repr(text), expected=expected) from None
     if read.tzinfo is None:
-        raise ConfigError("names no time zone", where=where, found=repr(text), expected=expected)
+        raise ConfigError(f"{where} names no time zone", found=repr(text), expected=expected)
     return read.tz_convert("UTC").as_unit("ms")
 
 

@@ -156,7 +156,7 @@ def damaged(path: Path, error: Exception) -> DataError:
         "a file of the candle store is damaged",
         where=str(path),
         found=" ".join(str(error).split()),
-        fix="delete that file and sync again",
+        fix="delete that file, and sync or import its month again",
     )
 
 

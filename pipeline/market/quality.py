@@ -8,12 +8,13 @@ from typing import Any, Literal
 import pandas as pd
 
 from pipeline.market.checks import span
+from pipeline.market.checks.breach import WIDE
 from pipeline.market.checks.cut import Cut
 from pipeline.market.holes import KINDS
 from registry.tables import table
 
 Verdict = Literal["stop", "drop", "quarantine", "count"]
-BETWEEN = "; "  # broken checks
+BETWEEN = "; "  # checks that found something
 DONE: dict[Verdict, str] = {
     "stop": "stopped at",
     "drop": "dropped",
@@ -24,7 +25,7 @@ DONE: dict[Verdict, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One named check that was broken, its verdict, by how many rows, and when first."""
+    """One named check that found something, its verdict, how many rows, and the first of them."""
 
     name: str
     verdict: Verdict
@@ -32,7 +33,9 @@ class Check:
     first: str = ""
 
     def __str__(self) -> str:
-        """One phrase for a person."""
+        """One phrase for a person; what is found of the whole cut has no rows."""
+        if self.name in WIDE:
+            return f"{self.name}: {WIDE[self.name]}, from {self.first}"
         return f"{self.name}: {_many(self.rows, 'row')} {DONE[self.verdict]}, first {self.first}"
 
 
@@ -51,7 +54,7 @@ class Quality:
     revised
         Candles whose source told other values before.
     checks
-        Broken ones that did not stop the run.
+        Those that found something and did not stop the run.
     """
 
     candles: int
@@ -67,7 +70,7 @@ class Quality:
     checks: tuple[Check, ...]
 
     def to_dict(self) -> dict[str, int | bool | str]:
-        """Flat and ready for JSON; moments as ISO text, broken checks in one line."""
+        """Flat and ready for JSON; moments as ISO text, what checks found in one line."""
         return {
             "candles": self.candles,
             "first": self.first.isoformat(),
@@ -112,9 +115,8 @@ def quality_of(cut: Cut, broken: tuple[Check, ...]) -> Quality:
 def summary(facts: dict[str, Any]) -> str:
     """Tell a person what ``data/quality.json`` holds: the span, what is missing, what broke."""
     ends = " to ".join(f"{pd.Timestamp(facts[end]):%Y-%m-%d %H:%M}" for end in ("first", "last"))
-    late = ", which is later than asked" if facts["history_short"] else ""
     of = f" of {facts['feed']}" if "feed" in facts else ""
-    told = [f"{_many(facts['candles'], 'candle')}{of}, {ends} UTC{late}", *_sources(facts)]
+    told = [f"{_many(facts['candles'], 'candle')}{of}, {ends} UTC", *_sources(facts)]
     if facts["missing"]:
         told += [
             "",
@@ -124,9 +126,13 @@ def summary(facts: dict[str, Any]) -> str:
     else:
         told.append("no candle is missing")
     if facts["broken"]:
-        told += ["", "broken checks", *(f"  {each}" for each in facts["broken"].split(BETWEEN))]
+        told += [
+            "",
+            "found, and no reason to stop",
+            *(f"  {each}" for each in facts["broken"].split(BETWEEN)),
+        ]
     else:
-        told.append("no check is broken")
+        told.append("no check found anything")
     return "\n".join(told)
 
 

@@ -77,8 +77,8 @@ def joined(parts: Sequence[Compared]) -> Compared:
     return Compared(*whole)
 
 
-def refuse_revised(compared: Compared, series: str) -> None:
-    """Let no stored candle change.
+def refuse_revised(compared: Compared, where: str, fix: str) -> None:
+    """Let no stored candle change; `fix` is what to do about it.
 
     Raises
     ------
@@ -90,13 +90,12 @@ def refuse_revised(compared: Compared, series: str) -> None:
     old, new = compared.old.to_numpy(), compared.new.to_numpy()
     row, column = (int(place) for place in np.argwhere(old != new)[0])
     raise DataError(
-        f"the source revised a candle that is stored, {len(old)} in all",
-        where=f"{series}, {compared.old.index[row].isoformat()}, "
+        f"a candle that is stored comes with another value, {len(old)} in all",
+        where=f"{where}, {compared.old.index[row].isoformat()}, "
         f"column {compared.old.columns[column]}",
         found=repr(float(new[row, column])),
         expected=f"{float(old[row, column])!r} as stored",
-        fix="find out which is right; to take the source's, vintage data forget "
-        f"{series}, then sync",
+        fix=fix,
     )
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
 
+from pipeline.errors import DataError
 from pipeline.market import holes, revisions, sources, writing
 from pipeline.market.candles import duration, last_closed
 from pipeline.market.holes import Confirmed, Hole
@@ -141,19 +143,38 @@ class CandleStore:
         borrowed = sources.read(self.folder(series))
         return sources.counts(borrowed, self.times(series, start, end), series.feed)
 
-    def own(self, series: Series) -> pd.DataFrame:
-        """Read the candles that the series' own feed sent.
+    def own(
+        self,
+        series: Series,
+        start: pd.Timestamp | None = None,
+        end: pd.Timestamp | None = None,
+    ) -> pd.DataFrame:
+        """Read the candles that the series' own feed sent, within the same ends as `read`.
 
         Raises
         ------
         DataError
             When a file is damaged.
         """
-        candles = self.read(series)
+        candles = self.read(series, start, end)
         borrowed = sources.read(self.folder(series))
         senders = sources.senders(borrowed, pd.DatetimeIndex(candles.index), series.feed)
         own: pd.DataFrame = candles.loc[senders == series.feed]
         return own
+
+    def faults(self, series: Series) -> list[DataError]:
+        """Read all that is stored of a series, and tell each file that is damaged."""
+        folder, found = self.folder(series), []
+        months = [partial(load, [path]) for path in months_of(folder)]
+        beside = [partial(read, folder) for read in (holes.read, revisions.read, sources.read)]
+        for read in (*beside, *months):
+            try:
+                read()
+            except FileNotFoundError:  # a writer took it away meanwhile
+                continue
+            except DataError as error:
+                found.append(error)
+        return found
 
     def lacks(self, series: Series, start: pd.Timestamp, end: pd.Timestamp) -> bool:
         """Tell whether asking the source could bring a candle of [start, end)."""

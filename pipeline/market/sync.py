@@ -26,6 +26,7 @@ from pipeline.market.asking import (
 from pipeline.market.candles import duration
 from pipeline.market.confirming import Answered, confirm, fates, open_slots
 from pipeline.market.exchanges.base import Exchange, Instrument
+from pipeline.market.feeds import remember
 from pipeline.market.owed import require_given
 from pipeline.market.partitions import Moments
 from pipeline.market.plan import Ends
@@ -51,7 +52,8 @@ class How:
     force
         Fetch the whole span anew; what it replaces is kept as one generation.
     repair
-        Ask again for every hole of the series, confirmed or not.
+        Ask again for every hole of the series, confirmed or not; what is stored is not
+        extended by it.
     """
 
     now: pd.Timestamp | None = None
@@ -68,6 +70,8 @@ class SyncReport:
     ----------
     asked, appended, revised
         Candles asked for, added, and replaced because the source changed its mind.
+    came
+        Candles that the source sent, stored before or not.
     recovered, empty
         Of the candles that were missing inside what is stored, those that came after all, and
         those that the source confirmed not to have. A repair counts all of them, and what came
@@ -85,6 +89,7 @@ class SyncReport:
     recovered: int = 0
     empty: int = 0
     unknown: int = 0
+    came: int = 0
 
 
 def sync(  # noqa: PLR0913, PLR0917 - the three that name a series, and the two that name a span
@@ -118,15 +123,18 @@ def sync(  # noqa: PLR0913, PLR0917 - the three that name a series, and the two 
     task = Task(store, exchange, market, series, ends, at, how.notify, Tally())
     counted = None if how.repair else ends
     asked = open_slots(store, series, counted)
+    stays = how.repair and not how.force and store.span(series) is not None
     try:
-        if ends[0] < ends[1]:
+        if ends[0] < ends[1] and not stays:
             (renew if how.force else extend)(task)
         ask_for_holes(task, how.repair)
-        require_given(task)
+        if not stays:
+            require_given(task)
     except VintageError as error:
         _settle(task)
         raise _naming_what_lacks(error, task) from None
     _settle(task)
+    remember(store, exchange)
     return _report(task, asked, counted)
 
 
@@ -172,6 +180,7 @@ def _report(task: Task, asked: Moments, counted: Ends | None) -> SyncReport:
         recovered=recovered,
         empty=empty,
         unknown=sum(hole.candles for hole in holes if hole.kind == "unknown"),
+        came=tally.came,
     )
 
 

@@ -27,6 +27,7 @@ from pipeline.market.series import Series, Written
 from registry.files import write_atomic
 
 LOCK = ".lock"
+REVISED = "find out which is right; to take the source's, vintage data forget {series}, then sync"
 SIDECARS = (holes.FILE, revisions.FILE, sources.FILE)
 
 
@@ -107,7 +108,7 @@ def merge(folder: Path, series: Series, came: Incoming, seen_at: pd.Timestamp | 
     compared = {name: compare(known[name], part) for name, part in parts.items()}
     whole = revisions.joined(list(compared.values()))
     if seen_at is None:
-        revisions.refuse_revised(whole, str(series))
+        revisions.refuse_revised(whole, str(series), REVISED.format(series=series))
     _refuse_stranger(folder, series, came, whole)
     held = revisions.read(folder)
     moments = whole.fresh.index.union(whole.new.index)

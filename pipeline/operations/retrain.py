@@ -11,7 +11,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from pipeline import log
-from pipeline.errors import RetryLater
+from pipeline.errors import ConfigError, RetryLater
 from pipeline.evaluation.comparison import compare
 from pipeline.evaluation.evidence import evidence_of
 from pipeline.market.candles import moment
@@ -20,8 +20,8 @@ from pipeline.operations.build_run import reproduce
 from pipeline.operations.candidate import Candidate
 from pipeline.operations.revisions import KNOWN, mark_revised
 from pipeline.operations.target import Target
-from pipeline.operations.workspace import lock_path, prepare
-from pipeline.stages.paths import REPORT
+from pipeline.operations.workspace import FOLDER, lock_path, prepare
+from pipeline.stages.paths import QUALITY, REPORT
 from pipeline.trial import TrialFacts
 from registry.errors import RegistryError
 from registry.gate import ChampionEvidence, Evidence, Verdict, judge
@@ -48,7 +48,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one retrain did; `report` is the version's page."""
+    """What one retrain did; `report` is the version's page, `checks` what its candles passed."""
 
     target: Target
     ran: tuple[str, ...]
@@ -59,15 +59,28 @@ class Outcome:
     pointer: Pointer | None
     before: str | None
     report: Path
+    checks: Path
 
 
 def retrain(
-    target: Target, places: Places, now: pd.Timestamp, progress: Callable[[str], None]
+    target: Target,
+    places: Places,
+    now: pd.Timestamp,
+    progress: Callable[[str], None],
+    switch_feed: bool = False,
 ) -> Outcome:
     """Build the slot's candidate and put it into service if the gate lets it.
 
+    Parameters
+    ----------
+    switch_feed
+        Let the candidate take the place of a champion that learnt from another feed; the two
+        are not held against each other then.
+
     Raises
     ------
+    ConfigError
+        When the slot's champion learnt from another feed.
     RetryLater
         When another retrain of the same slot is running.
     VintageError
@@ -77,6 +90,8 @@ def retrain(
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path).acquire(timeout=0):
+            if not switch_feed:
+                _require_same_feed(target, places.registry)
             workspace = prepare(places.home, places.checkout, target.slot, target.choices)
             log.event("retrain_started", slot=str(target.slot), as_of=target.plan.run.as_of)
             ran = reproduce(workspace, places.home, progress).ran
@@ -91,6 +106,26 @@ def retrain(
         ) from None
     _log(outcome)
     return outcome
+
+
+def _require_same_feed(target: Target, registry: Registry) -> None:
+    before = champion(registry.root, target.slot)
+    if before is None:
+        return
+    try:
+        feed = registry.card(target.slot, before.version)["feed"]
+    except RegistryError:
+        return  # what cannot be served protects nobody; the decision logs it
+    if feed != target.plan.run.feed:
+        raise ConfigError(
+            "the champion of this slot learnt from another feed; its candles and these are two "
+            "sources, and a slot serves one",
+            where=f"{target.slot} {before.version}",
+            found=target.plan.run.feed,
+            expected=feed,
+            fix="give this feed a home of its own: VINTAGE_HOME=FOLDER vintage retrain …; "
+            "--switch-feed puts it into this slot instead, unless the gate finds it unsound",
+        )
 
 
 def _decide(
@@ -130,6 +165,7 @@ def _decide(
         pointer=pointer,
         before=before.version if before else None,
         report=target.slot.folder(registry.root) / added.version / REPORT.name,
+        checks=places.home / FOLDER / str(target.slot) / QUALITY,
     )
 
 
@@ -160,20 +196,21 @@ def _evidence(
 def _against(
     built: Candidate, registry: Registry, target: Target, before: Pointer
 ) -> ChampionEvidence | None:
-    """Nothing when the champion is damaged: what cannot be served protects nobody."""
+    """Nothing when the champion is damaged, as it protects nobody then, or of another feed."""
     try:
         incumbent = registry.open(target.slot, before.version)
     except RegistryError as error:
         log.event("champion_damaged", slot=str(target.slot), version=before.version, why=str(error))
         return None
     card, run = incumbent.card(), target.plan.run
+    if card["feed"] != run.feed:
+        return None
     found = compare(built.out_of_fold, candidates.out_of_fold_of(incumbent))
-    same_feed = card["feed"] == run.feed
     return ChampionEvidence(
         version=before.version,
         mode=before.mode,
-        comparable=found.comparable and same_feed,
-        why_not=found.why_not if same_feed else f"the champion saw another feed, {card['feed']}",
+        comparable=found.comparable,
+        why_not=found.why_not,
         common_rows=found.common_rows,
         log_loss_difference=found.log_loss_difference,
         is_newer=moment(card["as_of"]) > moment(run.as_of),

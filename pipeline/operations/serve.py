@@ -29,7 +29,7 @@ def predict(target: Target, registry: Registry) -> Signal:
     pointer = champion(registry.root, target.slot)
     if pointer is None:
         raise RegistryError(
-            f"there is no champion yet ({target.slot}). To do: vintage retrain {_words(target)}."
+            f"there is no champion yet ({target.slot}). To do: vintage retrain {target.words}."
         )
     verified = registry.open(target.slot, pointer.version)
     card = verified.card()
@@ -71,8 +71,3 @@ def _candles(target: Target, memory: int) -> pd.DataFrame:
             fix="vintage data sync, or an earlier as_of",
         )
     return candles
-
-
-def _words(target: Target) -> str:
-    exchange = f" exchange={target.slot.exchange}" if target.slot.exchange else ""
-    return f"recipe={target.slot.recipe} market={target.slot.market}{exchange}"

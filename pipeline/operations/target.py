@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline.build import build
-from pipeline.choices import LAST, Choices, choose
+from pipeline.choices import GROUPS, LAST, MARKET, NONE, RECIPE, Choices, choose
 from pipeline.compose import Composed, compose_run, read_root
 from pipeline.conf_groups import parse_words
 from pipeline.errors import ConfigError, DataError
 from pipeline.market.candles import duration, moment
 from pipeline.market.exchanges.base import Exchange, Market
+from pipeline.market.exchanges.machine import Machine, silent
 from pipeline.market.store import CandleStore, Series
+from pipeline.settings import words_of
 from pipeline.stage_configs import Plan, plan_run
 from registry.slots import Slot
 
 UNKNOWN_YET = "1970-01-01T00:00Z"
+USUAL = (RECIPE, MARKET, NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,34 @@ class Target:
         """The slot's candles in the store."""
         return Series(self.exchange.feed, self.market.name, self.plan.run.timeframe)
 
+    @property
+    def words(self) -> str:
+        """What to type to name this slot and its source again, at any moment."""
+        return " ".join(shlex.quote(word) for word in (*self._named(), *words_of(self.choices.set)))
 
-def resolve(words: Sequence[str], conf: Path, home: Path, now: pd.Timestamp) -> Target:
+    def _named(self) -> Iterator[str]:
+        own = {"recipe": self.slot.recipe, "market": self.slot.market}
+        if self.slot.exchange:
+            own["exchange"] = self.slot.exchange
+        for group in GROUPS:
+            chosen = own.get(group, getattr(self.choices, group))
+            if group in own or chosen not in USUAL:
+                yield f"{group}={chosen}"
+
+
+def resolve(
+    words: Sequence[str],
+    conf: Path,
+    home: Path,
+    now: pd.Timestamp,
+    tell: Callable[[str], None] = silent,
+) -> Target:
     """Find the slot that words name; ``as_of=last`` becomes the close of the last candle.
+
+    Parameters
+    ----------
+    tell
+        Gets a sign of life of the exchange for each page and each wait.
 
     Raises
     ------
@@ -58,13 +87,13 @@ def resolve(words: Sequence[str], conf: Path, home: Path, now: pd.Timestamp) -> 
         )
     explicit = chosen.model_copy(update={"as_of": UNKNOWN_YET}) if newest else chosen
     composed = compose_run(explicit, conf)
-    target = _target(explicit, composed, home)
+    target = _target(explicit, composed, home, tell)
     if not newest:
         return target
     as_of = _last_close(target, now).isoformat()
     known = {"as_of": as_of}
     composed = dataclasses.replace(composed, choices=composed.choices.model_copy(update=known))
-    return _target(explicit.model_copy(update=known), composed, home)
+    return _target(explicit.model_copy(update=known), composed, home, tell)
 
 
 def newest_candle(target: Target, now: pd.Timestamp) -> pd.Timestamp | None:
@@ -75,13 +104,18 @@ def newest_candle(target: Target, now: pd.Timestamp) -> pd.Timestamp | None:
     return held.last if held else None
 
 
-def _target(choices: Choices, composed: Composed, home: Path) -> Target:
+def _target(
+    choices: Choices, composed: Composed, home: Path, tell: Callable[[str], None]
+) -> Target:
     plan = plan_run(composed)
+    exchange = build(composed.groups["exchange"], "exchange", plan.plugins)
+    if hasattr(exchange, "on"):
+        exchange = exchange.on(Machine(tell=tell))
     return Target(
         choices=choices,
         plan=plan,
         slot=plan.run.slot,
-        exchange=build(composed.groups["exchange"], "exchange", plan.plugins),
+        exchange=exchange,
         market=plan.run.market,
         store=CandleStore(home / "data" / "store"),
     )

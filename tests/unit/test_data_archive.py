@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.market.generations import generations
 from pipeline.market.store import CandleStore, Series
 from pipeline.market.sync import How, sync
+from pipeline.market.transfer import archive
 from pipeline.market.transfer.archive import MANIFEST, backup, restore
 from registry.files import sha256
 from tests.stored import MARKET, SERIES, Venue, candles
@@ -173,6 +175,46 @@ def test_what_is_no_month_is_not_restored(tmp_path: Path) -> None:
         archive.writestr(name, b"x")
         archive.writestr(MANIFEST, json.dumps({"format": 1, "files": {name: sha256(b"x")}}))
     store = CandleStore(tmp_path / "store")
-    with pytest.raises(DataError, match="damaged"):
-        restore(store, path, NOW, force=True)
+    (left,) = restore(store, path, NOW, force=True)
+    assert left.damaged.startswith(f"{path}: {name}: ")
     assert store.series() == []
+
+
+def overwritten(path: Path) -> Path:
+    """Seven bytes inside the pages of a month."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 7] = b"\0damage"
+    path.write_bytes(content)
+    return path
+
+
+def cut_off(path: Path) -> Path:
+    path.write_bytes(path.read_bytes()[:-200])
+    return path
+
+
+@pytest.mark.parametrize("harm", [overwritten, cut_off])
+def test_a_damaged_month_is_not_kept_as_if_it_were_sound(
+    tmp_path: Path, store: CandleStore, harm: Callable[[Path], Path]
+) -> None:
+    month = harm(store.folder(OTHER) / "2025-02.parquet")
+    with pytest.raises(DataError, match=f"store is damaged.*{month}"):
+        backup(store, tmp_path / "b.zip")
+    assert not (tmp_path / "b.zip").exists()
+
+
+def test_series_beside_a_damaged_one_of_a_backup_are_restored(
+    tmp_path: Path, store: CandleStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = files(store)
+    month = store.folder(OTHER) / "2025-02.parquet"
+    overwritten(month)
+    with monkeypatch.context() as careless:
+        careless.setattr(archive, "_sound", Path.read_bytes)
+        backup(store, tmp_path / "b.zip")
+    month.write_bytes(sound[f"{OTHER}/{month.name}"])
+    store.forget(SERIES)
+    done = {one.series: one for one in restore(store, tmp_path / "b.zip", NOW)}
+    assert files(store) == sound
+    assert (done[SERIES].changed, done[SERIES].damaged) == (True, "")
+    assert done[OTHER].damaged.startswith(f"{tmp_path / 'b.zip'}: {OTHER}/2025-02.parquet: ")

@@ -15,7 +15,9 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.commands import candle_bar, data_sync
 from pipeline.errors import DataError, RetryLater
+from pipeline.market.exchanges.online import Online
 from pipeline.market.exchanges.simulated import Simulated
+from pipeline.market.feeds import address_of, remember
 from pipeline.market.store import CandleStore, Series
 from pipeline.market.sync import Progress
 from tests.conftest import AS_OF
@@ -61,14 +63,16 @@ def test_days_and_since_say_where_to_begin(home: Path, capsys: Capture) -> None:
     ("words", "why"),
     [
         (["days=2", "since=2025-01-01T00:00Z"], "days and since both"),
-        (["days=many"], "no number of days"),
+        (["days=many"], "days is no number of days"),
         (["days=0"], "no number of days"),
         (["days=-3"], "no number of days"),
         (["days=nan"], "no number of days"),
-        (["since=yesterday"], "is not a moment"),
+        (["since=yesterday"], "since is not a moment"),
         (["since=2025-12-01"], "names no time zone"),
         (["since=2026-01-01T00:00Z"], "the span is empty"),
-        (["day=2"], "day"),
+        (["dayz=2"], "did you mean days? Valid: as_of, days,"),
+        (["timeframe=5m"], "recipe.timeframe=5m"),
+        (["market=KRW-DOGE"], "copy a file there to conf/market/KRW-DOGE.yaml"),
     ],
 )
 def test_a_span_that_cannot_be_meant_is_refused(
@@ -85,6 +89,8 @@ def test_a_span_that_cannot_be_meant_is_refused(
         (["status", "--force"], "--force means nothing to vintage data status"),
         (["import", "x.csv", "--repair"], "it belongs to sync"),
         (["sync", "--check"], "it belongs to import"),
+        (["sync"], "market=MARKET or recipe=RECIPE"),
+        (["sync", "--force"], "which candles?"),
         (["import"], "which file?"),
         (["import", "x.csv", "zon=UTC"], "did you mean zone"),
         (["import", "x.csv"], "no such file"),
@@ -144,7 +150,7 @@ def test_repair_tells_what_it_found(home: Path, capsys: Capture) -> None:
     told(capsys, "sync", *recorded(home, frame.drop(index=gone)), *span)
     words = recorded(home, frame.drop(index=gone[:1]))
     assert "missing   3 outage" in told(capsys, "sync", *words, *span)
-    assert "repair    2 recovered, 1 confirmed empty, 0 still missing" in told(
+    assert "repair    2 recovered, 1 missing for sure, 0 not answered for" in told(
         capsys, "sync", *words, *span, "--repair"
     )
     report = facts(capsys, "sync", *words, *span, "--repair")
@@ -175,7 +181,7 @@ def test_a_repair_that_is_not_answered_for_everything_fails(
 
     monkeypatch.setattr(Simulated, "fetch", deaf)
     assert main(["data", "sync", *WORDS, "days=3", "--repair"]) == RetryLater.exit_code
-    assert "2 still missing" in capsys.readouterr().out
+    assert "2 not answered for" in capsys.readouterr().out
 
 
 def test_force_takes_what_the_source_says_now(home: Path, capsys: Capture) -> None:
@@ -189,6 +195,7 @@ def test_force_takes_what_the_source_says_now(home: Path, capsys: Capture) -> No
     assert facts(capsys, "sync", *WORDS, "days=3")["revised"] == 0
     report = facts(capsys, "sync", *WORDS, "days=3", "--force")
     assert (report["revised"], report["appended"]) == (1, 0)
+    assert "fetched   72 anew, all as stored" in told(capsys, "sync", *WORDS, "days=3", "--force")
     assert path.read_bytes() == good
     (row,) = facts(capsys, "status")
     assert len(row["generations"]) == 1
@@ -228,26 +235,80 @@ def test_an_import_says_what_it_leaves_out(home: Path, capsys: Capture) -> None:
     assert facts(capsys, "status")[0]["sources"] == {"upbit": 0, "import": 95}
 
 
-def test_the_bar_moves_on_a_terminal_and_is_silent_elsewhere(
+def test_the_bar_moves_on_a_terminal_and_writes_little_elsewhere(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with candle_bar.candle_bar("x") as show:
-        show(Progress(1, 10))
-    assert capsys.readouterr().err == ""
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    with candle_bar.candle_bar("x") as bar:
+        clock[0] = 1.0
+        bar.note("page 1 of 2")
+        clock[0] = 21.0
+        bar.candles(Progress(1_000, 3_000))
+        clock[0] = 27.0
+        bar.candles(Progress(2_000, 3_000))
+        clock[0] = 35.0
+        bar.note("asking again 1 of 7 in 2 s after: the rate limit is exceeded, HTTP 429")
+    monkeypatch.undo()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "x: 1,000 of 3,000 candles, about 40 s left (21 s)",
+        "x: 2,000 of 3,000 candles, about 13 s left; asking again 1 of 7 in 2 s after: "
+        "the rate limit is exceeded, HTTP 429 (35 s)",
+    ]
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w") as terminal:
         monkeypatch.setattr("sys.stderr", terminal)
-        with candle_bar.candle_bar("upbit/KRW-SOL/1h") as show:
-            show(Progress(50, 200))
+        with candle_bar.candle_bar("sync") as bar:
+            bar.candles(Progress(50, 200))
         os.set_blocking(ours, False)
         seen = b""
         with contextlib.suppress(BlockingIOError):
             while True:
                 seen += os.read(ours, 65536)
     os.close(ours)
-    assert b"upbit/KRW-SOL/1h" in seen
-    assert b"50/200" in seen
-    assert b"candles" in seen
+    assert b"sync: 50 of 200 candles" in seen
+
+
+def test_where_a_source_begins_and_ends_is_remarked(home: Path, capsys: Capture) -> None:
+    whole = pd.Timestamp("2025-12-01T00:00Z"), pd.Timestamp("2025-12-05T00:00Z")
+    words = recorded(home, Simulated().fetch(*_instrument(), *whole))
+    story = told(capsys, "sync", *words, "days=60")
+    days = (pd.Timestamp.now("UTC") - whole[1]).days
+    assert f"old       the newest candle closed {days} days ago" in story
+    start = f"{whole[1] - pd.Timedelta(days=60):%Y-%m-%d %H:%M} UTC"
+    assert f"begins    later than asked for: nothing is there from {start}" in story
+    assert "begins" not in told(capsys, "sync", *words, "days=3")
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_sync_names_whoever_stood_in(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, plain: bool
+) -> None:
+    whole = Simulated.fetch
+
+    def other(*given: Any) -> pd.DataFrame:
+        return whole(*given).assign(source="elsewhere")
+
+    told(capsys, "sync", *WORDS, "days=2")
+    monkeypatch.setattr(Simulated, "fetch", other)
+    if plain:
+        story = told(capsys, "sync", *WORDS, "days=3")
+        assert "source    24 from elsewhere: simulated did not answer" in story
+    else:
+        report = facts(capsys, "sync", *WORDS, "days=3")
+        assert report["from_other_sources"] == {"elsewhere": 24}
+
+
+def test_what_a_hashed_feed_stands_for_is_kept(home: Path, tmp_path: Path) -> None:
+    store, online = store_of(home), Online(venue="upbit", base_url="http://127.0.0.1:9/upbit")
+    remember(store, Online(venue="upbit"))
+    assert not store.root.exists()
+    remember(store, online)
+    assert address_of(store, online.feed) == "http://127.0.0.1:9/upbit"
+    assert store.series() == []
+    (store.root / online.feed / "feed.json").write_bytes(b"{")
+    assert address_of(store, online.feed) is None
 
 
 def test_help_names_every_action(capsys: Capture) -> None:

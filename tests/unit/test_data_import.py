@@ -179,10 +179,63 @@ def test_two_series_that_prove_different_hours_prove_nothing(
     tmp_path: Path, store: CandleStore
 ) -> None:
     frame = walk()
-    store.append(UPBIT, frame)
+    store.append(Series("one", "KRW-BTC", "1h"), frame)
     store.append(Series("other", "KRW-BTC", "1h"), frame.shift(freq="2h"))
-    with pytest.raises(DataError, match=r"\+7 h beside other.*\+9 h beside upbit"):
-        look(pyupbit(tmp_path / "KRW_BTC_1h.csv", frame), Said(), store, NOW)
+    path = pyupbit(tmp_path / "KRW_BTC_1h.csv", frame)
+    told = r"\+9 h beside one.*\+7 h beside other.*forget one/KRW-BTC/1h other/KRW-BTC/1h"
+    with pytest.raises(DataError, match=told):
+        look(path, Said(), store, NOW)
+    with pytest.raises(
+        ConfigError, match=r"\+0 h beside one.*vintage data forget other/KRW-BTC/1h"
+    ):
+        look(path, Said(zone=KST), store, NOW)
+
+
+ODD = "; hours away from it is {} ({:+d} h): if what is stored is wrong, vintage data forget {}"
+
+
+@pytest.mark.parametrize("feed", ["replay", "replay-1a2b3c4d", "other"])
+def test_the_series_itself_decides_against_one_that_is_hours_away(
+    tmp_path: Path, store: CandleStore, feed: str
+) -> None:
+    frame, odd = walk(), Series(feed, "KRW-BTC", "1h")
+    store.append(odd, frame.shift(freq="9h"))
+    store.append(UPBIT, frame.iloc[:100])
+    path = pyupbit(tmp_path / "KRW_BTC_1h.csv", frame)
+    found = look(path, Said(), store, NOW)
+    said = look(path, Said(zone=KST), store, NOW)
+    assert found.candles.index.equals(frame.index[:-1])
+    assert found.why == "+9 h to UTC, as upbit/KRW-BTC/1h proves" + ODD.format(odd, -9, odd)
+    assert said.why == "zone=Asia/Seoul as said" + ODD.format(odd, -9, odd)
+
+
+def test_a_file_proves_no_zone_and_contradicts_no_venue(tmp_path: Path, store: CandleStore) -> None:
+    frame, odd = walk(), Series("replay", "KRW-BTC", "1h")
+    store.append(odd, frame.shift(freq="9h"))
+    path = pyupbit(tmp_path / "KRW_BTC_1h.csv", frame)
+    with pytest.raises(DataError, match=r"\+0 h beside replay.*candles of a venue"):
+        look(path, Said(), store, NOW)
+    with pytest.raises(ConfigError, match=r"-9 h beside replay.*forget replay/KRW-BTC/1h"):
+        look(path, Said(zone=KST), store, NOW)
+    imported = Series("mine", "KRW-BTC", "1h")
+    store.append(imported, frame.assign(**{COLUMN: "import"}))
+    with pytest.raises(DataError, match="candles of a venue"):
+        look(path, Said(), store, NOW)
+    assert "as mine/KRW-BTC/1h proves" in look(path, Said(feed="mine"), store, NOW).why
+    store.append(Series("other", "KRW-BTC", "1h"), frame)
+    why = look(path, Said(), store, NOW).why
+    assert why == "+9 h to UTC, as other/KRW-BTC/1h proves" + ODD.format(odd, -9, odd)
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", KST])
+def test_rows_that_repeat_are_told_before_the_zone_is_looked_at(
+    tmp_path: Path, store: CandleStore, zone: str | None
+) -> None:
+    frame = walk()
+    store.append(UPBIT, frame)
+    path = pyupbit(tmp_path / "KRW_BTC_1h.csv", pd.concat([frame.iloc[:7], frame.iloc[5:]]))
+    with pytest.raises(DataError, match=r"out of order.*row 8"):
+        look(path, Said(zone=zone), store, NOW)
 
 
 def test_a_zone_that_is_said_must_not_contradict_the_store(
@@ -228,8 +281,9 @@ def test_a_stored_candle_with_other_values_is_refused(tmp_path: Path, store: Can
     store.append(UPBIT, other)
     before = store.read(UPBIT)
     path = pyupbit(tmp_path / "KRW_BTC_1h.csv", SERVED)
-    with pytest.raises(DataError, match=r"revised a candle.*2025-01-12T05:00.*column high"):
+    with pytest.raises(DataError, match=r"another value.*2025-01-12T05:00.*column high") as caught:
         look(path, Said(zone=KST), store, NOW)
+    assert "vintage data forget upbit/KRW-BTC/1h and import the file again" in str(caught.value)
     pd.testing.assert_frame_equal(store.read(UPBIT), before)
 
 
@@ -364,12 +418,12 @@ def test_recorded_hours_in_korean_time_are_proven(
 ) -> None:
     frame = recorded(real_data / "upbit" / "KRW-BTC-60m.parquet")
     other = recorded(real_data / "upbit" / "KRW-ETH-60m.parquet")
-    store.append(Series("replay", "KRW-BTC", "1h"), frame.iloc[500:600])
-    store.append(Series("replay", "KRW-ETH", "1h"), other)
+    store.append(Series("other", "KRW-BTC", "1h"), frame.iloc[500:600])
+    store.append(Series("other", "KRW-ETH", "1h"), other)
     path = pyupbit(tmp_path / "KRW_BTC_minute60.csv", frame)
     found = look(path, Said(), store, NOW + pd.Timedelta(days=400))
     bring(found, store)
-    assert found.why == "+9 h to UTC, as replay/KRW-BTC/1h proves"
+    assert found.why == "+9 h to UTC, as other/KRW-BTC/1h proves"
     assert (found.missing, len(found.dropped)) == (5, 1)
     pd.testing.assert_frame_equal(store.read(UPBIT), frame.iloc[:-1], check_exact=True)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
+import re
 import socket
 import threading
 import time
@@ -24,6 +26,7 @@ from pipeline.market.exchanges.line import Line
 from pipeline.market.exchanges.machine import Deadline
 from pipeline.market.exchanges.online import Online
 from pipeline.market.exchanges.rate_bucket import RateBucket
+from pipeline.market.exchanges.retry import persist
 from tests.machine import Hands
 
 NOW = pd.Timestamp("2025-12-20T00:00:00Z")
@@ -174,8 +177,26 @@ def test_a_proxy_is_not_asked_for_what_is_near(
 def test_a_dead_address_is_a_fault(hands: Hands) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    with pytest.raises(Fault, match="cannot be reached"):
+    with pytest.raises(Fault, match="cannot be reached") as caught:
         line_of(hands, "").get(f"http://127.0.0.1:{port}/")
+    assert caught.value.found == f"Connection refused, 127.0.0.1:{port}"
+
+
+def test_nobody_on_this_machine_is_soon_given_up(hands: Hands) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    heard: list[str] = []
+    machine = dataclasses.replace(hands.machine, tell=heard.append)
+    exchange = Online(venue="upbit", base_url=f"http://127.0.0.1:{port}/x").on(machine)
+    with pytest.raises(RetryLater, match=r"newest candle is not known.*vintage sandbox") as caught:
+        exchange.newest(Instrument(name="KRW-SOL", symbol="KRW-SOL"), "1h", NOW)
+    assert "is missing" not in str(caught.value)
+    assert len(heard) == 2
+    assert re.match(
+        f"asking again 2 of 2 in . s after: the venue cannot be reached, .* 127.0.0.1:{port}",
+        heard[1],
+    )
+    assert hands.passed < 5
 
 
 @pytest.mark.parametrize("status", ["400 Bad", "401 No", "403 No", "404 Gone", "451 Law"])
@@ -215,6 +236,10 @@ def test_clocks_are_compared(served: Served, hands: Hands, ahead: float, sound: 
         with pytest.raises(Fault, match="clocks") as caught:
             line.get(url)
         assert "2025-12-20T00:00:00+00:00 here" in caught.value.found
+        assert "set this machine's clock" in caught.value.fix
+        with pytest.raises(Fault, match="clocks"):
+            persist(lambda: line.get(url), line.deadline)
+        assert len(served.heard) == 3
         return
     line.get(url)
     assert line.now() == NOW + pd.Timedelta(min(ahead, 0), unit="s")

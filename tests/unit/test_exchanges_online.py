@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,11 +19,11 @@ from pipeline.build import build
 from pipeline.compose import options
 from pipeline.config import read_yaml
 from pipeline.errors import ConfigError, RetryLater
-from pipeline.market.candles import COLUMNS, TIMEFRAMES, duration
+from pipeline.market.candles import COLUMNS, TIMEFRAMES, USUAL, duration
 from pipeline.market.exchanges import binance, bingx, upbit
 from pipeline.market.exchanges.answer import Answer
 from pipeline.market.exchanges.base import Instrument, Market
-from pipeline.market.exchanges.faults import Fault, UnknownMarketError
+from pipeline.market.exchanges.faults import Fault, UnknownMarketError, garbage
 from pipeline.market.exchanges.online import CCXT, VENUES, Online
 from pipeline.market.exchanges.page import read_page
 from pipeline.market.exchanges.rows import cells_of, to_frame
@@ -238,6 +239,22 @@ def test_recorded_pages_of_upbit_are_read(real_data: Path) -> None:
 
 def told(body: Any, status: int = 200, **headers: str) -> Answer:
     return Answer(status, "", headers, json.dumps(body).encode())
+
+
+def test_answers_that_contradict_each_other_say_in_what() -> None:
+    hours = pd.date_range("2025-12-20", periods=4, freq="h", tz="UTC", unit="ms")
+    known = pd.DataFrame(dict.fromkeys(USUAL, 5.0), index=hours)
+    ask = Ask("KRW-SOL", "1h", hours[0], hours[3] + pd.Timedelta("1h"))
+    with pytest.raises(Fault, match="lacks a candle that an earlier one had") as caught:
+        read_page(known.iloc[1:3], ask, known)
+    assert caught.value.found == (
+        f"no {hours[0].isoformat()}; what came is {hours[1].isoformat()} to {hours[2].isoformat()}"
+    )
+    other = known.assign(volume=[5.0, 5.0, 6.5, 5.0])
+    with pytest.raises(Fault, match="differ on one candle") as caught:
+        read_page(other, ask, known)
+    assert caught.value.found == f"{hours[2].isoformat()}, volume 5.0 and then 6.5"
+    assert garbage("x", np.float64("nan")).found == "nan"
 
 
 def test_what_the_venues_state_is_understood() -> None:

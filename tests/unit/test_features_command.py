@@ -211,7 +211,7 @@ def test_two_moments_differ_by_deviations(stored: pd.DataFrame, capsys: Capture)
         (f"diff hourly46 recipe=demo at={AT}", 2, "1 moments"),
         (f"diff hourly46 recipe=demo at={AT} at=2025-12-18T12:30Z", 2, "in one candle"),
         (f"show hourly46 recipe=demo at={AT} at={AT}", 2, "one too many"),
-        ("show hourly46 recipe=demo at=2025-12-18", 2, "names no time zone (at)"),
+        ("show hourly46 recipe=demo at=2025-12-18", 2, "at names no time zone"),
         ("show hourly46 recipe=demo at=2020-01-01T00:00Z", 4, "no candle of that moment"),
         ("show hourly46 recipe=demo at=2025-11-14T00:00Z", 4, "lies in the warm-up"),
         ("show exit44 recipe=demo label=long_exit at=2025-12-19T00:00Z", 4, "no trade has a row"),

@@ -81,7 +81,7 @@ def test_a_port_that_is_taken_is_told(capsys: Capture) -> None:
         (["--port", "x"], "invalid int value"),
         (["--fault", "htmll@2"], "did you mean html?"),
         (["--candles", "/nowhere"], "is no folder (--candles)"),
-        (["--until", "2025-12-20"], "names no time zone (--until)"),
+        (["--until", "2025-12-20"], "--until names no time zone"),
         (["--fautl", "html"], "did you mean --fault"),
     ],
 )

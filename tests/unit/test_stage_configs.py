@@ -298,10 +298,10 @@ MISTAKES = [
     ("gate.min_common_row=5", "did you mean min_common_rows?"),
     ("validation.min_row=5", "did you mean min_rows?"),
     ("recipe.timeframe=7m", "unknown timeframe. Found: '7m'; expected: 1m, 3m"),
-    ("as_of=2025-12-20", "names no time zone (as_of)"),
-    ("as_of=2025-13-20T00:00Z", "is not a moment (as_of)"),
-    ("as_of=yesterday", "is not a moment (as_of)"),
-    ("as_of=last", "is not a moment (as_of)"),
+    ("as_of=2025-12-20", "as_of names no time zone"),
+    ("as_of=2025-13-20T00:00Z", "as_of is not a moment"),
+    ("as_of=yesterday", "as_of is not a moment"),
+    ("as_of=last", "as_of is not a moment"),
     ("device=cuda", "'device' is 'cuda'"),
 ]
 

@@ -476,6 +476,23 @@ def test_repair_asks_for_every_hole(store: CandleStore) -> None:
     assert [span.kind for span in store.confirmed(SERIES)] == ["no_trade"]
 
 
+def test_repair_extends_nothing(store: CandleStore) -> None:
+    run(store, Venue(SERVED), "2025-01-02T00:00Z", "2025-01-03T00:00Z")
+    exchange = Venue(SERVED)
+    report = run(store, exchange, *WEEK, repair=True)
+    assert (report.appended, exchange.asked) == (0, [])
+    assert len(store.times(SERIES)) == 24
+    empty = CandleStore(store.root.with_name("empty"))
+    assert run(empty, Venue(SERVED), *WEEK, repair=True).appended > 24
+
+
+def test_a_forced_sync_counts_what_came(store: CandleStore) -> None:
+    first = run(store, Venue(without(*GONE)), *WEEK)
+    again = run(store, Venue(without(*GONE)), *WEEK, force=True)
+    assert (again.came, again.appended, again.revised) == (first.appended, 0, 0)
+    assert again.asked == again.came + len(GONE)
+
+
 def test_repair_tells_an_answer_from_none(store: CandleStore) -> None:
     """An empty answer where candles are stored answers nothing."""
 

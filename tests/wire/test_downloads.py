@@ -216,6 +216,21 @@ def test_a_venue_that_does_not_recover_is_told(served: Sandbox, hands: Hands, fa
     assert hands.passed < 600
 
 
+@pytest.mark.usefixtures("short_pages")
+@pytest.mark.parametrize("venue", ["upbit", "binance"])
+def test_every_page_is_a_sign_of_life(served: Sandbox, hands: Hands, venue: str) -> None:
+    heard: list[str] = []
+    served.play(FaultScript.read("rate_limited@4"))
+    machine = dataclasses.replace(hands.machine, tell=heard.append)
+    adapter(venue, served, machine).fetch(market(venue), "1h", NOW.floor("h") - SPAN, NOW)
+    pages = [sign for sign in heard if sign.startswith("page ")]
+    count = len(pages)
+    assert count > 3
+    assert pages == [f"page {number} of {count}" for number in range(1, count + 1)]
+    (wait,) = set(heard) - set(pages)
+    assert re.match(r"asking again 1 of 7 in . s after: .*HTTP 429", wait)
+
+
 def test_a_long_block_is_told_at_once_and_names_what_to_turn(served: Sandbox, hands: Hands) -> None:
     exchange = adapter("upbit", served, hands.machine)
     until = RateBucket.of(served.url("upbit"), 1, hands.machine).block(3600)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from textwrap import shorten
 from typing import Any, TypeVar
 
 from pipeline.errors import ConfigError, nearest
@@ -88,4 +89,4 @@ def asked(ask: Callable[[], Answered]) -> Answered:
 
 
 def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return shorten(f"{type(error).__name__}: {error}", 220, placeholder=" …")

@@ -86,6 +86,11 @@ class Failover(Record):
         return self._first.feed
 
     @property
+    def address(self) -> str | None:
+        """As the first source."""
+        return self._first.address
+
+    @property
     def reachable(self) -> bool:
         """Always."""
         return True

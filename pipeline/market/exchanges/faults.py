@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 
 EPOCH = 1e12  # milliseconds; a greater number is a moment, not a length
+ATTEMPTS = 8
 SHOWN = 120  # characters of a body that are told
 SHORTEST_BLOCK, LONGEST_BLOCK = 1.0, 3 * 24 * 3600.0  # seconds; bans of Binance reach three days
 UNTIL = re.compile(r"(?:unblocked after|banned until) (\d+)")
@@ -47,6 +49,12 @@ class Fault(Exception):
         super().__init__(what)
         self.what, self.found, self.block = what, found, block
         self.until, self.fix = until, fix
+        self.attempts = ATTEMPTS
+
+    def at_most(self, attempts: int) -> Self:
+        """The same, not worth more attempts than these, the one that met it among them."""
+        self.attempts = attempts
+        return self
 
     @property
     def final(self) -> bool:
@@ -69,7 +77,8 @@ def beginning_withheld(first: pd.Timestamp) -> Fault:
 
 def garbage(what: str, body: Any) -> Fault:
     """Tell an answer that is no answer, with its beginning."""
-    told = " ".join((body if isinstance(body, str) else repr(body)).split())
+    plain = body.item() if isinstance(body, np.generic) else body
+    told = " ".join((plain if isinstance(plain, str) else repr(plain)).split())
     return Fault(what, found=f"{told[:SHOWN]} …" if len(told) > SHOWN else told or "nothing")
 
 

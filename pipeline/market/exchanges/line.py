@@ -8,6 +8,7 @@ behind when its time is over; nothing is read from the environment but proxies a
 from __future__ import annotations
 
 import queue
+import textwrap
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +28,9 @@ REFUSED, PASSING = {401, 403, 451}, {408, 425}
 FIRST_BLOCK = {TOO_MANY: 1.0, BANNED: 60.0}  # seconds, where the venue states none
 LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 NEAR = "127.0.0.1,localhost,::1"
+CLOCK_ATTEMPTS = 2  # one answer may lie; a wrong clock stays wrong
+NEAR_ATTEMPTS = 3  # nobody listens on this machine: waiting starts nothing
+SHOWN = 200  # characters of what the system said
 Judge = Callable[[Answer, pd.Timestamp], float]
 
 
@@ -103,7 +107,9 @@ class Line:
         )  # last of all: what comes after delays the request
         seconds = min(self.timeout, self.deadline.left)
         try:
-            answer = _within(seconds, lambda gone: _whole(session, url, options, seconds, gone))
+            answer = _within(
+                seconds, url, lambda gone: _whole(session, url, options, seconds, gone)
+            )
         except Fault:
             self.close()  # the next request gets a connection of its own
             raise
@@ -124,7 +130,8 @@ class Line:
                 "the clocks of this machine and of the venue differ by more than "
                 f"exchange.max_clock_skew_seconds ({self.max_skew:g})",
                 found=f"{here.floor('s').isoformat()} here, {date.isoformat()} there",
-            )
+                fix="set this machine's clock; vintage doctor looks at it",
+            ).at_most(CLOCK_ATTEMPTS)
 
     def _judge(self, answer: Answer) -> float:
         status, now = answer.status_code, self.machine.now()
@@ -180,10 +187,10 @@ def _session() -> Any:
     return session
 
 
-def _within(seconds: float, ask: Callable[[threading.Event], Answer]) -> Answer:
+def _within(seconds: float, url: str, ask: Callable[[threading.Event], Answer]) -> Answer:
     gone = threading.Event()
     box: queue.SimpleQueue[Answer | Exception] = queue.SimpleQueue()
-    threading.Thread(target=lambda: box.put(_caught(ask, gone)), daemon=True).start()
+    threading.Thread(target=lambda: box.put(_caught(url, ask, gone)), daemon=True).start()
     try:
         came = box.get(timeout=seconds)
     except queue.Empty:
@@ -194,7 +201,9 @@ def _within(seconds: float, ask: Callable[[threading.Event], Answer]) -> Answer:
     return came
 
 
-def _caught(ask: Callable[[threading.Event], Answer], gone: threading.Event) -> Answer | Exception:
+def _caught(
+    url: str, ask: Callable[[threading.Event], Answer], gone: threading.Event
+) -> Answer | Exception:
     from http.client import HTTPException
 
     from requests import RequestException
@@ -203,10 +212,24 @@ def _caught(ask: Callable[[threading.Event], Answer], gone: threading.Event) -> 
     try:
         return ask(gone)
     except (RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
-        told = " ".join(str(error).split())
-        return Fault("the venue cannot be reached", found=f"{type(error).__name__}: {told[:200]}")
+        return _unreachable(error, url)
     except Fault as fault:
         return fault
+
+
+def _unreachable(error: BaseException, url: str) -> Fault:
+    from urllib.parse import urlsplit
+
+    cause = error
+    while (deeper := cause.__cause__ or cause.__context__) is not None:
+        cause = deeper
+    what = "the venue cannot be reached"
+    told = getattr(cause, "strerror", None) or f"{type(cause).__name__}: {cause}"
+    found = textwrap.shorten(f"{told}, {urlsplit(url).netloc}", SHOWN, placeholder=" …")
+    if isinstance(cause, ConnectionRefusedError) and url.startswith(LOOPBACK):
+        fix = "start what should answer there: vintage sandbox, or correct exchange.base_url"
+        return Fault(what, found=found, fix=fix).at_most(NEAR_ATTEMPTS)
+    return Fault(what, found=found)
 
 
 def _whole(

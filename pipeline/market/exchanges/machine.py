@@ -13,13 +13,21 @@ def _now() -> pd.Timestamp:
     return pd.Timestamp.now("UTC")
 
 
+def silent(sign: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Wall clock (UTC), monotonic seconds, and sleep; tests give others."""
+    """Wall clock (UTC), monotonic seconds, and sleep; tests give others.
+
+    `tell` gets a sign of life for each page and each wait.
+    """
 
     now: Callable[[], pd.Timestamp] = _now
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    tell: Callable[[str], None] = silent
 
 
 @dataclass(frozen=True, slots=True)

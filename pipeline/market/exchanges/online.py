@@ -78,6 +78,11 @@ class Online(Record):
         return self._facts.name + self._elsewhere
 
     @property
+    def address(self) -> str | None:
+        """The base URL that the feed's digest stands for; None at the venue's own."""
+        return self.base_url
+
+    @property
     def reachable(self) -> bool:
         """Always: no key is needed."""
         return True
@@ -102,7 +107,7 @@ class Online(Record):
         """
         if not self._facts.tells_first:
             return None
-        with self._asking(market, timeframe, "the first candle") as download:
+        with self._asking(market, timeframe, "its first candle is not known") as download:
             return download.first()
 
     def fetch(
@@ -127,7 +132,7 @@ class Online(Record):
         start, end = start.ceil(step), self._closed(end, self._machine.now()).floor(step)
         if start >= end:
             return empty(self._facts.columns)
-        span = f"{start.isoformat()} to {end.isoformat()}"
+        span = f"{start.isoformat()} to {end.isoformat()} is missing"
         with self._asking(market, timeframe, span) as download:
             candles = download.candles(start, end)
             closed = self._closed(end, download.line.now())
@@ -142,7 +147,7 @@ class Online(Record):
             As `fetch`.
         """
         closed = self._closed(now, self._machine.now())
-        with self._asking(market, timeframe, "the newest candle") as download:
+        with self._asking(market, timeframe, "its newest candle is not known") as download:
             newest = download.newest(closed)
             theirs = self._closed(closed, download.line.now())
             late = newest is not None and newest + duration(timeframe) > theirs
@@ -170,7 +175,7 @@ class Online(Record):
         return min(end, now - pd.Timedelta(self.grace_seconds, unit="s"))
 
     @contextmanager
-    def _asking(self, market: Instrument, timeframe: str, wanted: str) -> Iterator[Download]:
+    def _asking(self, market: Instrument, timeframe: str, without: str) -> Iterator[Download]:
         facts = self._facts
         if timeframe not in facts.timeframes:
             raise ConfigError(
@@ -182,13 +187,13 @@ class Online(Record):
         where = f"{self.feed}/{market.name}/{timeframe}"
         if self._total is not None and not self._total.left:
             passed = Fault(f"the {self.sync_seconds:g} s of exchange.sync_seconds have passed")
-            raise self._told(passed, where, wanted)
+            raise self._told(passed, where, without)
         line = self._line()
         download = Download(facts, facts.open(line), line, facts.symbol_of(market), timeframe)
         try:
             yield download
         except Fault as fault:
-            raise self._told(fault, where, wanted) from None
+            raise self._told(fault, where, without) from None
         except UnknownMarketError as error:
             raise self._unknown(download, market, str(error)) from None
         finally:
@@ -209,16 +214,14 @@ class Online(Record):
             clients={} if self._clients is None else self._clients,
         )
 
-    def _told(self, fault: Fault, where: str, wanted: str) -> RetryLater:
+    def _told(self, fault: Fault, where: str, without: str) -> RetryLater:
         fix = fault.fix or "repeat later; what is stored stays"
         if fault.until is not None:
             fix = (
                 f"repeat after {fault.until.isoformat()}; if other programs of this address ask "
                 f"{self._facts.name} too, lower {KEY}"
             )
-        return RetryLater(
-            f"{fault.what}; {wanted} is missing", where=where, found=fault.found, fix=fix
-        )
+        return RetryLater(f"{fault.what}; {without}", where=where, found=fault.found, fix=fix)
 
     def _unknown(self, download: Download, market: Instrument, told: str) -> ConfigError:
         listed: list[str] = []

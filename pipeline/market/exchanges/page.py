@@ -49,7 +49,10 @@ def read_page(came: pd.DataFrame, ask: Ask, known: pd.DataFrame) -> Page:
     wanted = known.index[(known.index >= ask.start) & (known.index < ask.stop)]
     gone = wanted.difference(inside.index)
     if len(gone):
-        raise Fault("an answer lacks a candle of an earlier one", found=gone[0].isoformat())
+        raise Fault(
+            "an answer lacks a candle that an earlier one had",
+            found=f"no {gone[0].isoformat()}; {_told(rows)}",
+        )
     return Page(inside, rows[rows.index < ask.start])
 
 
@@ -64,7 +67,9 @@ def require_reaching_back(page: Page, ask: Ask, known: pd.DataFrame) -> None:
     older = known.index[known.index < ask.start]
     gone = older.difference(page.older.index)
     if len(gone) and len(page.inside) + len(page.older) < ask.count:
-        raise Fault("an answer stops short of candles that exist", found=gone[-1].isoformat())
+        raise Fault(
+            "an answer stops short of candles that exist", found=f"no {gone[-1].isoformat()}"
+        )
 
 
 def empty(columns: tuple[str, ...]) -> pd.DataFrame:
@@ -104,6 +109,12 @@ def gaps_of(
     ]
 
 
+def _told(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return "no candle at all"
+    return f"what came is {rows.index[0].isoformat()} to {rows.index[-1].isoformat()}"
+
+
 def _once(rows: pd.DataFrame) -> pd.DataFrame:
     if not rows.index.is_unique:
         rows = rows[~rows.reset_index().duplicated().to_numpy()]
@@ -116,10 +127,15 @@ def _once(rows: pd.DataFrame) -> pd.DataFrame:
 def _require_same(rows: pd.DataFrame, known: pd.DataFrame) -> None:
     place = rows.index.get_indexer(known.index)
     again = place >= 0
-    differs = (rows.to_numpy()[place[again]] != known.to_numpy()[again]).any(axis=1)
-    if differs.any():
-        found = known.index[np.flatnonzero(again)[differs]][0].isoformat()
-        raise Fault("two answers differ on one candle", found=found)
+    now, before = rows.to_numpy()[place[again]], known.to_numpy()[again]
+    differs = np.argwhere(now != before)
+    if len(differs):
+        row, column = differs[0]
+        raise Fault(
+            "two answers differ on one candle",
+            found=f"{known.index[again][row].isoformat()}, {known.columns[column]} "
+            f"{float(before[row, column])!r} and then {float(now[row, column])!r}",
+        )
 
 
 def _require_possible(rows: pd.DataFrame, ask: Ask) -> None:

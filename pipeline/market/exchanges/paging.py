@@ -122,7 +122,10 @@ class Download:
         newest = max(start, end - OVERLAP * self._step)
         tail = self._page(newest, end, empty(self.venue.columns))
         pages, stop, known = [tail.inside], end, tail.rows
+        new = self._reach - OVERLAP * self._step
         while True:
+            left = max(1, -(-(stop - OVERLAP * self._step - start) // new))
+            self.line.machine.tell(f"page {len(pages)} of {len(pages) - 1 + left}")
             first = max(start, stop - self._reach)
             page = self._page(first, stop, known)
             pages.append(page.inside)

@@ -12,11 +12,10 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from pipeline.market.exchanges.faults import Fault
+from pipeline.market.exchanges.faults import ATTEMPTS, Fault
 from pipeline.market.exchanges.machine import Deadline
 
 Answered = TypeVar("Answered")
-ATTEMPTS = 8
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds; the wait is drawn from 0 to these
 
 
@@ -26,17 +25,31 @@ def persist(ask: Callable[[], Answered], deadline: Deadline) -> Answered:
     Raises
     ------
     Fault
-        The last one, after eight attempts or when the deadline comes first.
+        The last one, after its attempts or when the deadline comes first.
     """
 
     def spent(state: RetryCallState) -> bool:
-        return state.attempt_number >= ATTEMPTS or state.upcoming_sleep >= deadline.left
+        most = min(ATTEMPTS, _fault(state).attempts)
+        return state.attempt_number >= most or state.upcoming_sleep >= deadline.left
+
+    def tell(state: RetryCallState) -> None:
+        fault = _fault(state)
+        after = f"{fault.what}, {fault.found}" if fault.found else fault.what
+        asked = f"asking again {state.attempt_number} of {fault.attempts - 1}"
+        deadline.machine.tell(f"{asked} in {state.upcoming_sleep:.0f} s after: {after}")
 
     retrying = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, Fault) and not error.final),
         wait=wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT),
         stop=spent,
         sleep=deadline.machine.sleep,
+        before_sleep=tell,
         reraise=True,
     )
     return retrying(ask)
+
+
+def _fault(state: RetryCallState) -> Fault:
+    raised = state.outcome.exception() if state.outcome else None
+    assert isinstance(raised, Fault)
+    return raised

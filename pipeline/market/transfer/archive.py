@@ -31,11 +31,18 @@ FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """One series of a backup, and whether the store had to be changed for it."""
+    """One series of a backup, and whether the store had to be changed for it.
+
+    Parameters
+    ----------
+    damaged
+        Why it was left as it is in the store: a month of it was damaged when it was kept.
+    """
 
     series: Series
     files: int
     changed: bool
+    damaged: str = ""
 
 
 def backup(store: CandleStore, path: Path, overwrite: bool = False) -> int:
@@ -46,7 +53,7 @@ def backup(store: CandleStore, path: Path, overwrite: bool = False) -> int:
     ConfigError
         When the file is there already.
     DataError
-        When nothing is stored.
+        When nothing is stored, or a month is damaged: it could never be restored.
     """
     if path.exists() and not overwrite:
         raise ConfigError("the file is there already", where=str(path), fix="--force replaces it")
@@ -59,7 +66,7 @@ def backup(store: CandleStore, path: Path, overwrite: bool = False) -> int:
             folder = store.folder(series)
             with locked(folder):
                 for file in contents(folder):
-                    name, content = f"{series}/{file.name}", file.read_bytes()
+                    name, content = f"{series}/{file.name}", _sound(file)
                     digests[name] = sha256(content)
                     archive.writestr(zipfile.ZipInfo(name, EPOCH), content)
         told = json.dumps({"format": FORMAT, "files": digests}, indent=1, sort_keys=True)
@@ -73,7 +80,7 @@ def restore(
     """Put back every series of a backup; series that it lacks stay as they are.
 
     What is replaced is kept as one generation. Run again after a crash, it ends as if there had
-    been none.
+    been none. A series with a month that was damaged when it was kept is left out, and said to be.
 
     Raises
     ------
@@ -83,12 +90,37 @@ def restore(
     """
     with _opened(path) as archive:
         names = _verified(archive, path)
+        damaged = {
+            series: _damage(_read(archive, series, files), f"{path}: {series}")
+            for series, files in names.items()
+        }
         for series, files in names.items():
-            _refuse_loss(store, series, _read(archive, series, files), force)
+            if not (force or damaged[series]):
+                _refuse_loss(store, series, _read(archive, series, files))
         return [
-            _put(store, series, _read(archive, series, files), at)
+            Restored(series, len(files), changed=False, damaged=damaged[series])
+            if damaged[series]
+            else _put(store, series, _read(archive, series, files), at)
             for series, files in names.items()
         ]
+
+
+def _sound(file: Path) -> bytes:
+    content = file.read_bytes()
+    if MONTH.fullmatch(file.name):
+        decode(content, file)
+    return content
+
+
+def _damage(files: Mapping[str, bytes], where: str) -> str:
+    """Name the first month that cannot be read, and why."""
+    for name, content in sorted(files.items()):
+        if MONTH.fullmatch(name):
+            try:
+                decode(content, Path(name))
+            except DataError as error:
+                return f"{where}/{name}: {error.found}"
+    return ""
 
 
 def _put(
@@ -102,12 +134,10 @@ def _put(
     return Restored(series, len(files), held != files)
 
 
-def _refuse_loss(
-    store: CandleStore, series: Series, files: Mapping[str, bytes], force: bool
-) -> None:
+def _refuse_loss(store: CandleStore, series: Series, files: Mapping[str, bytes]) -> None:
     where = store.folder(series)
     months = [decode(files[name], where / name) for name in sorted(files) if MONTH.fullmatch(name)]
-    if force or not months or store.span(series) is None:
+    if not months or store.span(series) is None:
         return
     kept, stored = pd.concat(months), store.read(series)
     lost = stored.index

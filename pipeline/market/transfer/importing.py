@@ -20,6 +20,9 @@ from pipeline.market.transfer.zones import check_zone, place
 from pipeline.market.validation import check_times
 from pipeline.market.writing import require_columns
 
+RIGHT = "find out which is right: leave such rows out of the file; or, if the file is right, "
+RIGHT += "vintage data forget {series} and import the file again"
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -76,14 +79,13 @@ def look(path: Path, said: Said, store: CandleStore, now: pd.Timestamp) -> Impor
         layout = own(table.series)
     series = _series(said, layout, path)
     candles, why = _placed(table, said, store, series)
-    require_increasing(pd.DatetimeIndex(candles.index), f"{path}, its moments")
     require_columns(store.folder(series), candles, series)
     stored = store.read(series, candles.index[0], candles.index[-1] + duration(series.timeframe))
     candles, dropped = _closed(candles, stored, series, _Written(path, layout, table, now))
     if len(candles):
         check_times(candles.index, series.timeframe, now, f"{path} as {series}")
     compared = compare(stored if len(stored) else candles.iloc[:0], candles)
-    refuse_revised(compared, f"{path} as {series}")
+    refuse_revised(compared, f"{path} as {series}", RIGHT.format(series=series))
     return Import(
         path=path,
         writer=layout.writer,
@@ -146,15 +148,14 @@ def _placed(
     table: Table, said: Said, store: CandleStore, series: Series
 ) -> tuple[pd.DataFrame, str]:
     where = f"{table.path} as {series}"
-    if not table.naive:
-        candles, why = table.candles(None), "the file names it"
-    elif said.zone is not None:
-        candles, why = table.candles(said.zone), f"zone={said.zone} as said"
-    else:
-        placed = place(table.candles("UTC"), store, series, where)
+    zone = (said.zone or "UTC") if table.naive else None
+    candles = table.candles(zone)
+    require_increasing(pd.DatetimeIndex(candles.index), f"{table.path}, its moments")
+    if table.naive and said.zone is None:
+        placed = place(candles, store, series, where)
         return placed.candles, placed.why
-    check_zone(candles, store, series, where)
-    return candles, why
+    why = f"zone={zone} as said" if table.naive else "the file names it"
+    return candles, why + check_zone(candles, store, series, where)
 
 
 def _closed(

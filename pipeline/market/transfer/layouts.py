@@ -22,6 +22,7 @@ CODES = {
     "minute240": "4h",
     **{f"minute{name[:-1]}": name for name in TIMEFRAMES if name.endswith("m")},
 }
+UNKNOWN = "unknown"
 OWN = "vintage data export"
 SUFFIXES = (".csv", ".parquet", ".feather", ".json")
 
@@ -68,7 +69,7 @@ def recognise(path: Path) -> Layout:
     for pattern, read in NAMES:
         if match := pattern.fullmatch(path.stem):
             return read(*match.groups())
-    return Layout("unknown", None, None, None)
+    return Layout(UNKNOWN, None, None, None)
 
 
 def own(series: Series) -> Layout:

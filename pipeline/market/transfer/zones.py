@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import pandas as pd
 
@@ -12,6 +14,31 @@ from pipeline.market.store import CandleStore, Series
 
 LEAST_COMMON = 48
 HOUR = pd.Timedelta(hours=1)
+FILES = "replay"  # a feed, or the first part of its name, whose candles are those of files
+SAY = "say it: zone=Asia/Seoul or zone=UTC; or sync some of the span first, "
+SAY += f"{LEAST_COMMON} candles in common prove it"
+
+
+class Weight(IntEnum):
+    """What stored candles prove; the first kind that tells anything decides."""
+
+    TARGET = 0  # the venue sent them for the series itself
+    VENUE = 1  # the venue sent them for another series of the market
+    BEGUN = 2  # imported into the series itself
+    FILE = 3  # of another file, which can be as wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A stored series of the market, and how many hours after it the moments lie."""
+
+    weight: Weight
+    series: Series
+    late: int
+
+    def __str__(self) -> str:
+        """As it is told to a person."""
+        return f"{self.late:+d} h beside {self.series}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,56 +55,89 @@ def place(naive: pd.DataFrame, store: CandleStore, series: Series, where: str) -
     Raises
     ------
     DataError
-        When nothing stored proves it, or two stored series prove different things.
+        When nothing stored proves it, or series of the same weight prove different things.
     """
-    found = {
-        str(witness): late
-        for witness, close in _witnesses(store, series, naive)
-        if (late := hours_late(naive["close"], close, LEAST_COMMON)) is not None
-    }
-    if len(set(found.values())) != 1:
+    heard = _heard(naive, store, series)
+    deciding = _deciding(heard)
+    hours = {witness.late for witness in deciding}
+    if len(hours) != 1 or deciding[0].weight is Weight.FILE:
         raise DataError(
             "the moments name no time zone",
             where=where,
-            found=", ".join(f"{late:+d} h beside {name}" for name, late in found.items())
+            found=", ".join(map(str, deciding))
             or f"no stored series of {series.market} {series.timeframe} that proves one",
-            fix="say it: zone=Asia/Seoul or zone=UTC; or sync some of the span first, "
-            f"{LEAST_COMMON} candles in common prove it",
+            expected="candles of a venue that prove one" if deciding else "",
+            fix=f"{SAY}; {_forget(deciding)}" if deciding else SAY,
         )
-    name, late = next(iter(found.items()))
-    moved = naive.set_axis(pd.DatetimeIndex(naive.index) - late * HOUR)
-    return Placed(moved, f"{late:+d} h to UTC, as {name} proves")
+    first = deciding[0]
+    moved = naive.set_axis(pd.DatetimeIndex(naive.index) - first.late * HOUR)
+    why = f"{first.late:+d} h to UTC, as {first.series} proves"
+    return Placed(moved, why + _beside(heard, first.late))
 
 
-def check_zone(candles: pd.DataFrame, store: CandleStore, series: Series, where: str) -> None:
+def check_zone(candles: pd.DataFrame, store: CandleStore, series: Series, where: str) -> str:
     """Refuse moments that stored candles of the market show to be whole hours away.
+
+    Returns
+    -------
+    What there is to say of stored series that are hours away themselves.
 
     Raises
     ------
     ConfigError
         Naming the stored series and the hours.
     """
-    for witness, close in _witnesses(store, series, candles):
-        late = hours_late(candles["close"], close, LEAST_COMMON)
-        if late:
-            raise ConfigError(
-                "the moments are in another time zone than is said",
-                where=where,
-                found=f"{late:+d} h beside {witness}",
-                expected="the same candles at the same moments",
-                fix="correct zone=, or leave it out: the stored candles prove it. A file that "
-                "names a wrong zone itself must be exported again",
-            )
+    heard = _heard(candles, store, series)
+    deciding = _deciding(heard)
+    apart = [witness for witness in deciding if witness.late]
+    if not apart:
+        return _beside(heard, 0)
+    raise ConfigError(
+        "the moments are in another time zone than is said",
+        where=where,
+        found=", ".join(map(str, deciding)),
+        expected="the same candles at the same moments",
+        fix="correct zone=, or leave it out: the stored candles prove it. A file that "
+        f"names a wrong zone itself must be exported again; and {_forget(apart)}",
+    )
 
 
-def _witnesses(
-    store: CandleStore, series: Series, near: pd.DataFrame
-) -> list[tuple[Series, pd.Series]]:
+def _deciding(heard: Sequence[Witness]) -> list[Witness]:
+    return [witness for witness in heard if witness.weight is heard[0].weight]
+
+
+def _beside(heard: Sequence[Witness], late: int) -> str:
+    odd = [witness for witness in heard if witness.late != late]
+    if not odd:
+        return ""
+    told = ", ".join(f"{witness.series} ({witness.late - late:+d} h)" for witness in odd)
+    return f"; hours away from it is {told}: {_forget(odd)}"
+
+
+def _forget(odd: Sequence[Witness]) -> str:
+    names = " ".join(str(witness.series) for witness in odd)
+    return f"if what is stored is wrong, vintage data forget {names}"
+
+
+def _heard(candles: pd.DataFrame, store: CandleStore, series: Series) -> list[Witness]:
+    """What each stored series of the market tells, the weightiest first."""
+    found: list[Witness] = []
+    for other in store.series():
+        if (other.market, other.timeframe) == (series.market, series.timeframe):
+            found += _told(candles, store, other, target=other == series)
+    return sorted(found, key=lambda witness: witness.weight)
+
+
+def _told(
+    candles: pd.DataFrame, store: CandleStore, other: Series, *, target: bool
+) -> Iterator[Witness]:
     day = pd.Timedelta(days=1)
-    start, end = near.index[0] - day, near.index[-1] + 2 * day
-    alike = [
-        other
-        for other in store.series()
-        if (other.market, other.timeframe) == (series.market, series.timeframe)
-    ]
-    return [(other, store.read(other, start, end)["close"]) for other in alike]
+    ends = candles.index[0] - day, candles.index[-1] + 2 * day
+    kinds = [(Weight.BEGUN if target else Weight.FILE, store.read(other, *ends))]
+    if not other.feed.startswith(FILES):
+        kinds.insert(0, (Weight.TARGET if target else Weight.VENUE, store.own(other, *ends)))
+    for weight, known in kinds:
+        late = hours_late(candles["close"], known["close"], LEAST_COMMON)
+        if late is not None:
+            yield Witness(weight, other, late)
+            return
