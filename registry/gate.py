@@ -60,8 +60,8 @@ class Evidence(BaseModel):
 
     `brier_skill` is 1 - Brier(model) / Brier(training shares): above 0 is better than its
     baseline; `brier_skill_low` is the lower end of its one-sided 95 % interval. The same of
-    sell against buy among the rows that moved is `direction_skill`, for heads that tell them
-    apart. `finite` says whether all of its figures are.
+    sell against buy among the rows that moved is `direction_skill`, None where no head tells
+    them apart. `finite` says whether all of its figures are.
     """
 
     model_config = _STRICT
@@ -111,12 +111,13 @@ def judge(evidence: Evidence, config: GateConfig) -> Verdict:
     Examples
     --------
     >>> evidence = Evidence(finite=True, effective_rows=12, brier_skill=0.1, brier_skill_low=0.02,
+    ...                     direction_skill=0.1, direction_skill_low=0.01,
     ...                     balanced_accuracy=0.4, classes=3)
     >>> judge(evidence, GateConfig()).outcome
     'observe'
     """
     stops = [_finite(evidence)]
-    doubts = [_effective_rows(evidence, config), _brier_skill(evidence), *_direction(evidence)]
+    doubts = [_effective_rows(evidence, config), _brier_skill(evidence), _direction(evidence)]
     champion = evidence.champion
     if champion is not None:
         compared = _comparison(champion, config)
@@ -184,22 +185,26 @@ def _brier_skill(evidence: Evidence) -> Condition:
     )
 
 
-def _direction(evidence: Evidence) -> list[Condition]:
+def _direction(evidence: Evidence) -> Condition:
     skill, low = evidence.direction_skill, evidence.direction_skill_low
     if skill is None or low is None:
-        return []
-    passed = low > 0
-    shown = "tells" if passed else "is not shown to tell"
-    return [
-        Condition(
+        return Condition(
             name="direction_skill",
-            passed=passed,
-            value=_number(low),
+            passed=False,
+            value=None,
             limit=0.0,
-            reason=f"it {shown} up from down among the moves (Brier skill {skill:+z.1%}, "
-            f"at least {low:+z.1%} with 95 % confidence)",
+            reason="no head tells sell from buy, and knowing only how much the price moves, or "
+            "where a trade stands, is no reason to trade",
         )
-    ]
+    shown = "tells" if low > 0 else "is not shown to tell"
+    return Condition(
+        name="direction_skill",
+        passed=low > 0,
+        value=_number(low),
+        limit=0.0,
+        reason=f"it {shown} up from down among the moves (Brier skill {skill:+z.1%}, "
+        f"at least {low:+z.1%} with 95 % confidence)",
+    )
 
 
 def _not_older(champion: ChampionEvidence) -> Condition:

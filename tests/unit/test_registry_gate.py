@@ -18,6 +18,8 @@ GOOD: dict[str, Any] = {
     "effective_rows": 80.0,
     "brier_skill": 0.031,
     "brier_skill_low": 0.004,
+    "direction_skill": 0.01,
+    "direction_skill_low": 0.002,
     "balanced_accuracy": 0.41,
     "classes": 3,
 }
@@ -41,7 +43,7 @@ def evidence(
         ({}, None, "", "promote"),
         (NO_SKILL, None, "", "observe"),
         (FEW_ROWS, None, "", "observe"),
-        ({"direction_skill": 0.01, "direction_skill_low": 0.001}, None, "", "promote"),
+        ({"direction_skill": None, "direction_skill_low": None}, None, "", "observe"),
         ({"direction_skill": 0.01, "direction_skill_low": 0.0}, None, "", "observe"),
         ({"direction_skill": 0.01, "direction_skill_low": 0.0}, SAME, "trade", "refuse"),
         ({"direction_skill": 0.01, "direction_skill_low": math.nan}, None, "", "refuse"),
