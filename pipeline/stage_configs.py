@@ -162,7 +162,8 @@ def _stages(
     timeframe, groups, plugins = composed.recipe.timeframe, composed.groups, composed.root.plugins
     rules = written_back(groups["validation"], "validation", plugins)
     heads = {name: head_node(composed.heads[name], parts) for name, parts in built.items()}
-    sets = feature_sets(heads)
+    sets, trades = feature_sets(heads), trade_rules(built)
+    lookback = checked_lookback(composed.recipe.lookback, built)
     memory = max(map(memory_of, built.values()))
     configs: dict[str, Record] = {
         "download": download.Config(
@@ -180,7 +181,12 @@ def _stages(
             timeframe=timeframe,
             validation=rules,
         ),
-        "features": features.Config(sets=sets, trades=trade_rules(built), timeframe=timeframe),
+        "features": features.Config(
+            sets=sets,
+            trades=trades,
+            timeframe=timeframe,
+            lookback=lookback if trades else 1,
+        ),
         "labels": labels.Config(
             heads={name: head["label"] for name, head in heads.items()}, timeframe=timeframe
         ),
@@ -189,7 +195,7 @@ def _stages(
                 "heads": heads,
                 "split": written_back(groups["split"], "split", plugins, _under(composed)),
                 "timeframe": timeframe,
-                "lookback": checked_lookback(composed.recipe.lookback, built),
+                "lookback": lookback,
                 "seed": composed.root.seed,
                 "device": composed.root.device,
             },

@@ -33,8 +33,8 @@ def explain(asked: Asked) -> tuple[Any, str]:
     features = declared(name, conf())
     spec = features.columns[column_of(features, column)]
     facts = {"set": features.name, **column_facts(column, spec)}
-    told = f"{features.name} {column}\n\n{paragraphs(story(spec))}"
-    return facts, f"{told}\n\nIts value at a candle: add recipe= or market=, and at=MOMENT"
+    text = f"{features.name} {column}\n\n{paragraphs(story(spec))}"
+    return facts, f"{text}\n\nIts value at a candle: add recipe= or market=, and at=MOMENT"
 
 
 def diff(asked: Asked) -> tuple[Any, str]:
@@ -133,13 +133,13 @@ def _difference(one: FeatureSet, other: FeatureSet, facts: dict[str, Any]) -> st
         f"{each.name}: {len(each.names)} columns, digest {each.digest[:SHORT]}"
         for each in (one, other)
     ]
-    told = {
+    sides = {
         f"only in {one.name}": ", ".join(facts["removed"]),
         f"only in {other.name}": ", ".join(facts["added"]),
     }
-    told = {name: text for name, text in told.items() if text}
-    if told:
-        lines += ["", paragraphs(told)]
+    sides = {name: text for name, text in sides.items() if text}
+    if sides:
+        lines += ["", paragraphs(sides)]
     if facts["changed"]:
         rows = [
             [name, declaration(one.columns[name]), declaration(other.columns[name])]

@@ -53,8 +53,8 @@ def explain(asked: Asked) -> tuple[Any, str]:
         ],
     }
     spread = f"mean {mean:.6g}, standard deviation {deviation:.6g} over {len(rows.table)} rows"
-    told = {"value": f"{value:.10g}   ({spread})", **story(spec)}
-    return facts, f"{_title(rows, row, column)}\n\n{paragraphs(told)}{_read(candles, len(read))}"
+    words = {"value": f"{value:.10g}   ({spread})", **story(spec)}
+    return facts, f"{_title(rows, row, column)}\n\n{paragraphs(words)}{_read(candles, len(read))}"
 
 
 def diff(asked: Asked) -> tuple[Any, str]:
@@ -131,9 +131,9 @@ def _known(value: float) -> float | None:
 
 
 def _signed(values: pd.Series) -> list[str]:
-    told = ["-" if pd.isna(value) else f"{value:+.2f}" for value in values]
-    width = max(map(len, told))
-    return [text.rjust(width) for text in told]
+    texts = ["-" if pd.isna(value) else f"{value:+.2f}" for value in values]
+    width = max(map(len, texts))
+    return [text.rjust(width) for text in texts]
 
 
 def _minute(time: pd.Timestamp) -> str:

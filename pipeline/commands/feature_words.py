@@ -128,9 +128,9 @@ def figures(values: Sequence[float]) -> list[str]:
     >>> figures([152345000.0, 0.25, float("nan")])
     ['152345000', '     0.25', '        -']
     """
-    told = ["-" if value != value else f"{value:.10g}" for value in values]  # noqa: PLR0124
-    width = max(map(len, told), default=0)
-    return [text.rjust(width) for text in told]
+    texts = ["-" if value != value else f"{value:.10g}" for value in values]  # noqa: PLR0124
+    width = max(map(len, texts), default=0)
+    return [text.rjust(width) for text in texts]
 
 
 def _plain(value: object) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any
@@ -16,6 +14,7 @@ from pipeline.arrays import FloatArray
 from pipeline.config import Node, Record
 from pipeline.errors import ConfigError, DataError
 from pipeline.features.column import ColumnSpec
+from pipeline.features.columns_digest import columns_digest
 from pipeline.features.engine import Plan, every_row, first_broken, later_rows, newest_rows
 from pipeline.features.indicators import CandleArrays
 from pipeline.market.trades import TradeRows
@@ -64,8 +63,7 @@ class FeatureSet(Record):
     @property
     def digest(self) -> str:
         """The sha256 of the ordered table, defaults filled in; another order, another digest."""
-        told = json.dumps(self.to_list(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(told.encode()).hexdigest()
+        return columns_digest(self.to_list())
 
     def to_list(self) -> list[Node]:
         """Write the columns as an ordered list of flat mappings, defaults filled in."""
@@ -141,14 +139,11 @@ class FeatureSet(Record):
         Raises
         ------
         DataError
-            When a candle column is missing, no row is left after the warm-up, or a feature is
-            NaN or infinite.
+            When a candle column is missing, a market has no row left after the warm-up, or a
+            feature is NaN or infinite.
         """
         arrays = self._arrays(candles, with_trades=True)
-        begun = arrays.starts[np.searchsorted(arrays.starts, rows.row, side="right") - 1]
-        kept = rows.take(rows.row - begun >= self.warm_up)
-        if not len(kept):
-            raise self._too_few(f"{len(rows)} rows of trades, none of them later", 1)
+        kept = self._warmed_up(candles.index, arrays, rows)
         of_candles = dict(zip(self._of_candles, every_row(self._plan, arrays), strict=True))
         table = np.empty((len(self.columns), len(kept)))
         for place, (name, spec) in enumerate(self.columns.items()):
@@ -218,9 +213,19 @@ class FeatureSet(Record):
             raise self._too_few("0", rows)
         fewest = int(lengths.argmin())
         if lengths[fewest] < self.warm_up + rows:
-            many = isinstance(index, pd.MultiIndex)
-            of_whom = f" of {index[arrays.starts[fewest]][0]}" if many else ""
-            raise self._too_few(f"{lengths[fewest]}{of_whom}", rows)
+            raise self._too_few(f"{lengths[fewest]}{_of_whom(index, arrays, fewest)}", rows)
+
+    def _warmed_up(self, index: pd.Index, arrays: CandleArrays, rows: TradeRows) -> TradeRows:
+        self._require(index, arrays, rows=1)
+        market = np.searchsorted(arrays.starts, rows.row, side="right") - 1
+        later = rows.row - arrays.starts[market] >= self.warm_up
+        left = np.bincount(market[later], minlength=arrays.starts.size)
+        fewest = int(left.argmin())
+        if left[fewest] == 0:
+            of_whom = _of_whom(index, arrays, fewest)
+            found = f"{np.count_nonzero(market == fewest)} rows of trades{of_whom}"
+            raise self._too_few(f"{found}, none of them later", 1)
+        return rows.take(later)
 
     def _too_few(self, found: str, rows: int) -> DataError:
         return DataError(
@@ -243,6 +248,11 @@ class FeatureSet(Record):
                 fix="look at the candles up to that moment with vintage data status",
             )
         return table
+
+
+def _of_whom(index: pd.Index, arrays: CandleArrays, market: int) -> str:
+    many = isinstance(index, pd.MultiIndex)
+    return f" of {index[arrays.starts[market]][0]}" if many else ""
 
 
 def _by_name(columns: Iterable[Any]) -> Node:

@@ -1,1 +1,1 @@
-"""What would have been right, told some time later; one module for each family."""
+"""What would have been right, known some time later; one module for each family."""

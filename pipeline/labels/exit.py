@@ -9,13 +9,12 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from pipeline.arrays import RowArray
 from pipeline.config import Record
 from pipeline.labels.uniqueness import average_uniqueness
 from pipeline.market.candles import duration
+from pipeline.market.gains import gains
 from pipeline.market.trades import TradeRows, TradeRule, trade_rows
-
-Floats = npt.NDArray[np.float64]
-Slots = npt.NDArray[np.int64]
 
 
 class Exit(Record):
@@ -24,9 +23,10 @@ class Exit(Record):
     A trade's ``pnl`` at a candle is its side times ``close / close(entry) - 1``, its peak the
     greatest from the candle after the entry to the trade's end. Exit where ``pnl >= share *
     peak`` and ``pnl`` is greater than `horizon_candles` later, or than at the trade's end
-    where that comes first. Both are known when the trade has ended, so every row of a trade
-    ends with its last candle; rows of trades that are still open, or that a hole cut, are
-    dropped, and so is the last candle of a trade, which is over by then.
+    where that comes first. A row's label is known when its trade could have been held to the
+    end, `trades.hold` candles after the entry, however soon it was over, so that the newest
+    trades, and those before a test, are not those alone that were quick. Where one of these
+    candles is missing the trade has no rows; nor has the candle that ended it.
     """
 
     classes: ClassVar[tuple[str, ...]] = ("stay", "exit")
@@ -53,49 +53,28 @@ class Exit(Record):
 
         See `pipeline.labels.base.Label`.
         """
-        every, step = trade_rows(candles, self.trades, timeframe), duration(timeframe)
-        last = _last_rows(every)
-        close = candles["close"].to_numpy("float64")
-        kept = _has_ended(every.entry, last, close, self.trades) & (every.row < last)
-        rows, last = every.take(kept), last[kept]
-        time = pd.DatetimeIndex(candles.index)
+        rows, step = trade_rows(candles, self.trades, timeframe), duration(timeframe)
+        time, hold = pd.DatetimeIndex(candles.index), self.trades.hold
+        last = _last_places(rows)
+        whole = np.isin(rows.entry, np.flatnonzero(time[hold:] - time[:-hold] == hold * step))
+        kept = whole & (np.arange(len(rows)) < last)
+        labelled = rows.take(kept)
         columns = {
-            "label": self._judge(rows, last, close).astype("int8"),
-            "ends_at": time[last] + step,
-            "weight": average_uniqueness(rows.row, last),
+            "label": self._judge(rows, last, candles)[kept].astype("int8"),
+            "ends_at": time[labelled.entry] + (hold + 1) * step,
+            "weight": average_uniqueness(labelled.row, labelled.entry + hold),
         }
-        return pd.DataFrame(columns, index=rows.index(candles))
+        return pd.DataFrame(columns, index=labelled.index(candles))
 
-    def _judge(self, rows: TradeRows, last: Slots, close: Floats) -> npt.NDArray[np.bool_]:
-        sign = self.trades.sign
-        now = _pnl(close, rows.entry, rows.row, sign)
-        waited = _pnl(close, rows.entry, np.minimum(rows.row + self.horizon_candles, last), sign)
-        entries, first = np.unique(rows.entry, return_index=True)
-        peaks = _peaks(close, entries, last[first], self.trades)
-        peak = peaks[np.searchsorted(entries, rows.entry)]
-        return np.asarray((now >= self.share * peak) & (now > waited))
-
-
-def _pnl(close: Floats, entry: Slots, row: Slots, sign: int) -> Floats:
-    return np.asarray(sign * (close[row] / close[entry] - 1.0))
+    def _judge(
+        self, rows: TradeRows, last: RowArray, candles: pd.DataFrame
+    ) -> npt.NDArray[np.bool_]:
+        close = np.ascontiguousarray(candles["close"], "float64")
+        now, peak, _ = gains(close, rows.row, rows.entry, rows.side)
+        waited = now[np.minimum(np.arange(len(rows)) + self.horizon_candles, last)]
+        return np.asarray((now >= self.share * peak[last]) & (now > waited))
 
 
-def _last_rows(rows: TradeRows) -> Slots:
-    """The last candle of each row's trade."""
-    count = np.bincount(rows.trade) if len(rows) else np.empty(0, "int64")
-    return np.repeat(rows.row[np.cumsum(count) - 1], count)
-
-
-def _has_ended(entry: Slots, last: Slots, close: Floats, rule: TradeRule) -> npt.NDArray[np.bool_]:
-    """Whether a trade's last candle ended it, rather than a hole or the end of the candles."""
-    pnl = _pnl(close, entry, last, rule.sign)
-    return np.asarray((last - entry == rule.hold) | (pnl <= -rule.stop) | (pnl >= rule.profit))
-
-
-def _peaks(close: Floats, entries: Slots, last: Slots, rule: TradeRule) -> Floats:
-    """Greatest pnl of each trade over its whole life."""
-    peaks = np.full(len(entries), -np.inf)
-    for held in range(1, rule.hold + 1):
-        pnl = _pnl(close, entries, np.minimum(entries + held, last), rule.sign)
-        np.maximum(peaks, pnl, out=peaks)
-    return peaks
+def _last_places(rows: TradeRows) -> RowArray:
+    """Where the last row of each row's trade stands among the rows."""
+    return np.searchsorted(rows.trade, rows.trade, side="right") - 1

@@ -8,11 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.arrays import FloatArray, RowArray
 from pipeline.labels.uniqueness import average_uniqueness
 from pipeline.market.candles import duration
-
-Floats = npt.NDArray[np.float64]
-Slots = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Grid:
 
     candles: pd.DataFrame
     step: pd.Timedelta
-    slots: Slots
+    slots: RowArray
 
     @classmethod
     def of(cls, candles: pd.DataFrame, timeframe: str) -> Grid:
@@ -35,7 +33,7 @@ class Grid:
         slots = np.asarray((time - time[:1].min()) // step, "int64") if len(time) else np.empty(0)
         return cls(candles, step, slots.astype("int64"))
 
-    def column(self, name: str) -> Floats:
+    def column(self, name: str) -> FloatArray:
         """A column on the grid."""
         values = np.full(int(self.slots[-1]) + 1 if len(self.slots) else 0, np.nan)
         values[self.slots] = self.candles[name]
@@ -43,9 +41,9 @@ class Grid:
 
     def candles_in(self, hours: float) -> int:
         """A horizon in candles, rounded up."""
-        return int(pd.Timedelta(hours=hours).ceil(self.step) / self.step)
+        return candles_in(hours, self.step)
 
-    def frame(self, name: str, values: npt.NDArray[np.generic], ahead: Slots) -> pd.DataFrame:
+    def frame(self, name: str, values: npt.NDArray[np.generic], ahead: RowArray) -> pd.DataFrame:
         """The frame of a label out of columns on the grid.
 
         Parameters
@@ -70,7 +68,25 @@ class Grid:
         return pd.DataFrame(columns, index=time)
 
 
-def later(column: Floats, candles: int) -> Floats:
+def candles_in(hours: float, step: pd.Timedelta) -> int:
+    """How many candles a horizon has, rounded up."""
+    return int(pd.Timedelta(hours=hours).ceil(step) / step)
+
+
+def span(hours: float, timeframe: str) -> str:
+    """What a horizon is, rounded up to whole candles, for people.
+
+    Examples
+    --------
+    >>> span(24, "1h"), span(1, "5m"), span(1.5, "1h")
+    ('24 hours', '1 hour', '2 hours')
+    """
+    step = duration(timeframe)
+    whole = candles_in(hours, step) * step / pd.Timedelta(hours=1)
+    return f"{whole:g} {'hour' if whole == 1 else 'hours'}"
+
+
+def later(column: FloatArray, candles: int) -> FloatArray:
     """The value so many candles later, NaN where the column has ended.
 
     Examples
@@ -83,7 +99,7 @@ def later(column: Floats, candles: int) -> Floats:
     return moved
 
 
-def greatest_later(column: Floats, candles: int) -> Floats:
+def greatest_later(column: FloatArray, candles: int) -> FloatArray:
     """The greatest of the next so many values, NaN where one of them is missing.
 
     Examples
@@ -97,6 +113,6 @@ def greatest_later(column: Floats, candles: int) -> Floats:
     return greatest
 
 
-def where_known(known: npt.NDArray[np.bool_], candles: int) -> Slots:
-    """`candles` where the outcome is known, else 0: what `Grid.frame` is told."""
+def where_known(known: npt.NDArray[np.bool_], candles: int) -> RowArray:
+    """`candles` where the outcome is known, else 0: what `Grid.frame` takes."""
     return np.where(known, candles, 0).astype("int64")

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from pipeline.arrays import FloatArray
 from pipeline.config import Record
-from pipeline.labels.grid import Floats, Grid, greatest_later, where_known
+from pipeline.labels.grid import Grid, greatest_later, span, where_known
 from pipeline.labels.learned import LearnedThreshold
 from pipeline.labels.volatility import realised_volatility
 
@@ -30,7 +31,7 @@ class HighVol(Record):
     horizon_hours: Annotated[float, Field(gt=0, le=24 * 90)]
     quantile: Annotated[float, Field(gt=0, lt=1)]
 
-    def meanings(self, timeframe: str) -> tuple[str, ...]:  # noqa: ARG002
+    def meanings(self, timeframe: str) -> tuple[str, ...]:
         """What each class says of a candle.
 
         Examples
@@ -39,7 +40,7 @@ class HighVol(Record):
         'the range of the next 24 hours is above that of 80 % of the training rows'
         """
         names = {"range": "range", "realised": "realised volatility"}
-        window = f"the {names[self.measure]} of the next {self.horizon_hours:g} hours is"
+        window = f"the {names[self.measure]} of the next {span(self.horizon_hours, timeframe)} is"
         usual = f"that of {100 * self.quantile:g} % of the training rows"
         return f"{window} not above {usual}", f"{window} above {usual}"
 
@@ -55,6 +56,6 @@ class HighVol(Record):
             outcome = realised_volatility(close, horizon)
         return grid.frame("outcome", outcome, where_known(np.isfinite(outcome), horizon))
 
-    def learn(self, outcomes: Floats) -> LearnedThreshold:
+    def learn(self, outcomes: FloatArray) -> LearnedThreshold:
         """Learn the threshold from the outcomes of training rows, each counted once."""
         return LearnedThreshold(threshold=float(np.quantile(outcomes, self.quantile)))

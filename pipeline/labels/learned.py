@@ -7,16 +7,16 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.arrays import FloatArray
 from pipeline.config import Record
 
-Floats = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int8]
 
 
 class LearnedRule(Protocol):
     """What a label learned: it turns outcomes into classes and can be written down."""
 
-    def assign(self, outcomes: Floats) -> Classes:
+    def assign(self, outcomes: FloatArray) -> Classes:
         """Class of each outcome."""
         ...
 
@@ -28,7 +28,7 @@ class LearnedRule(Protocol):
 class LearnedLabel(Protocol):
     """A label that measures an outcome, and learns from training rows where a class begins."""
 
-    def learn(self, outcomes: Floats) -> LearnedRule:
+    def learn(self, outcomes: FloatArray) -> LearnedRule:
         """Learn from the outcomes of training rows."""
         ...
 
@@ -38,7 +38,7 @@ class LearnedThreshold(Record):
 
     threshold: float
 
-    def assign(self, outcomes: Floats) -> Classes:
+    def assign(self, outcomes: FloatArray) -> Classes:
         """1 where the outcome lies above the threshold, else 0.
 
         Examples

@@ -9,11 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from pipeline.config import Record
-from pipeline.labels.uniqueness import average_uniqueness
-from pipeline.market.candles import duration
-
-EPOCH = pd.Timestamp(0, tz="UTC")
-HOUR = pd.Timedelta(hours=1)
+from pipeline.labels.grid import Grid, later, span, where_known
 
 
 class ThreeClass(Record):
@@ -38,38 +34,15 @@ class ThreeClass(Record):
         >>> ThreeClass(horizon_hours=24, threshold=0.01).meanings("1h")[0]
         'the close 24 hours later is more than 1 % lower'
         """
-        hours = self._horizon(duration(timeframe)) / HOUR
-        later = f"the close {hours:g} {'hour' if hours == 1 else 'hours'} later is"
+        moment = f"the close {span(self.horizon_hours, timeframe)} later is"
         far = f"{100 * self.threshold:g} %"
         ends = (f"more than {far} lower", f"at most {far} away", f"more than {far} higher")
-        return tuple(f"{later} {end}" for end in ends)
+        return tuple(f"{moment} {end}" for end in ends)
 
     def compute(self, candles: pd.DataFrame, timeframe: str) -> pd.DataFrame:
-        """Label every candle whose horizon is known.
-
-        Returns
-        -------
-        DataFrame
-            Indexed by time (candle open, UTC): ``label`` (int8 index into `classes`),
-            ``ends_at`` (the moment the label became known: close of the last candle it saw),
-            ``weight`` (average uniqueness).
-        """
-        step = duration(timeframe)
-        horizon = self._horizon(step)
-        close = candles["close"]
-        later = close.reindex(close.index + horizon).to_numpy()
-        change = later / close.to_numpy() - 1
-        known = np.isfinite(change)
-        time = pd.DatetimeIndex(close.index[known])
-        label = 1 + (change[known] > self.threshold) - (change[known] < -self.threshold).astype(int)
-        slot = np.asarray((time - EPOCH) // step, "int64")
-        weight = average_uniqueness(slot, slot + int(horizon / step))
-        columns = {
-            "label": label.astype("int8"),
-            "ends_at": time + horizon + step,
-            "weight": weight,
-        }
-        return pd.DataFrame(columns, index=time)
-
-    def _horizon(self, step: pd.Timedelta) -> pd.Timedelta:
-        return pd.Timedelta(hours=self.horizon_hours).ceil(step)
+        """Label every candle whose horizon is known; see `pipeline.labels.base.Label`."""
+        grid = Grid.of(candles, timeframe)
+        close, horizon = grid.column("close"), grid.candles_in(self.horizon_hours)
+        change = later(close, horizon) / close - 1
+        label = 1 + (change > self.threshold).astype("int8") - (change < -self.threshold)
+        return grid.frame("label", label.astype("int8"), where_known(np.isfinite(change), horizon))

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import Field
 
 from pipeline.config import Record
-from pipeline.labels.grid import Grid, later, where_known
+from pipeline.labels.grid import Grid, later, span, where_known
 from pipeline.labels.volatility import trailing_volatility
 
 
@@ -31,7 +31,7 @@ class ThreeClassScaled(Record):
     multiple: Annotated[float, Field(gt=0, le=100)]
     volatility_hours: Annotated[float, Field(gt=0, le=24 * 365)]
 
-    def meanings(self, timeframe: str) -> tuple[str, ...]:  # noqa: ARG002
+    def meanings(self, timeframe: str) -> tuple[str, ...]:
         """What each class says of a candle.
 
         Examples
@@ -39,10 +39,10 @@ class ThreeClassScaled(Record):
         >>> ThreeClassScaled(horizon_hours=24, multiple=0.5, volatility_hours=168).meanings("1h")[0]
         'the close 24 hours later is lower by more than 0.5 of the usual move of 24 hours'
         """
-        later = f"the close {self.horizon_hours:g} hours later is"
-        move = f"{self.multiple:g} of the usual move of {self.horizon_hours:g} hours"
+        horizon = span(self.horizon_hours, timeframe)
+        move = f"{self.multiple:g} of the usual move of {horizon}"
         ends = (f"lower by more than {move}", f"at most {move} away", f"higher by more than {move}")
-        return tuple(f"{later} {end}" for end in ends)
+        return tuple(f"the close {horizon} later is {end}" for end in ends)
 
     def compute(self, candles: pd.DataFrame, timeframe: str) -> pd.DataFrame:
         """Label every candle whose horizon is known; see `pipeline.labels.base.Label`."""

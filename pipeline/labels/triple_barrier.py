@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field, model_validator
 
+from pipeline.arrays import FloatArray
 from pipeline.config import Record
-from pipeline.labels.grid import Floats, Grid, Slots, later
+from pipeline.labels.grid import Grid, greatest_later, later, span, where_known
 from pipeline.labels.volatility import trailing_volatility
 
 SELL, HOLD, BUY = 0, 1, 2
@@ -27,9 +28,10 @@ class TripleBarrier(Record):
     hold.
 
     With `volatility_hours`, `profit` and `stop` are multiples of ``volatility(t) * sqrt(n)`` as
-    in `ThreeClassScaled`, known at t. A candle missing before a barrier is reached makes the
-    label unknown, and the row is dropped. The label ends with the candle that decided it, so
-    of the newest `horizon_hours` only the rows are there that were decided early.
+    in `ThreeClassScaled`, known at t; where nothing has moved there is no barrier to reach, and
+    the row is dropped. The whole horizon is waited for, though an early candle may decide, so
+    that the newest rows, and those before a test, are not those alone that were quick. Where
+    one of its candles is missing the label is unknown and the row is dropped.
     """
 
     classes: ClassVar[tuple[str, ...]] = ("sell", "hold", "buy")
@@ -47,7 +49,7 @@ class TripleBarrier(Record):
             raise ValueError(f"no price falls by stop = {self.stop:g} of itself; 0.01 is 1 %")
         return self
 
-    def meanings(self, timeframe: str) -> tuple[str, ...]:  # noqa: ARG002
+    def meanings(self, timeframe: str) -> tuple[str, ...]:
         """What each class says of a candle.
 
         Examples
@@ -56,12 +58,10 @@ class TripleBarrier(Record):
         >>> label.meanings("1h")[0]
         'the price falls by 1 % before it rises by 2 %, within 24 hours'
         """
-        scale = "" if self.volatility_hours is None else " of the usual move"
-        unit = "%" if self.volatility_hours is None else "times"
-        factor = 100 if self.volatility_hours is None else 1
-        fall = f"falls by {factor * self.stop:g} {unit}{scale}"
-        rise = f"rises by {factor * self.profit:g} {unit}{scale}"
-        within = f"within {self.horizon_hours:g} hours"
+        horizon = span(self.horizon_hours, timeframe)
+        fall = f"falls by {self._distance(self.stop, horizon)}"
+        rise = f"rises by {self._distance(self.profit, horizon)}"
+        within = f"within {horizon}"
         return (
             f"the price {fall} before it {rise}, {within}",
             f"the price neither {fall} nor {rise} {within}",
@@ -77,10 +77,16 @@ class TripleBarrier(Record):
             highest, lowest = grid.column("high"), grid.column("low")
         scale = self._scale(grid, close, horizon)
         barriers = close * (1 + self.profit * scale), close * (1 - self.stop * scale)
-        label, ahead = _first_touch((highest, lowest), barriers, horizon)
-        return grid.frame("label", label, ahead)
+        label = _first_touch((highest, lowest), barriers, horizon)
+        known = (scale > 0) & np.isfinite(greatest_later(close, horizon))
+        return grid.frame("label", label, where_known(known, horizon))
 
-    def _scale(self, grid: Grid, close: Floats, horizon: int) -> Floats:
+    def _distance(self, barrier: float, horizon: str) -> str:
+        if self.volatility_hours is None:
+            return f"{100 * barrier:g} %"
+        return f"{barrier:g} times the usual move of {horizon}"
+
+    def _scale(self, grid: Grid, close: FloatArray, horizon: int) -> FloatArray:
         if self.volatility_hours is None:
             return np.ones(len(close))
         window = grid.candles_in(self.volatility_hours)
@@ -88,19 +94,13 @@ class TripleBarrier(Record):
 
 
 def _first_touch(
-    reach: tuple[Floats, Floats], barriers: tuple[Floats, Floats], horizon: int
-) -> tuple[npt.NDArray[np.int8], Slots]:
-    """Class of each place of the grid, and after how many candles; 0 where it stays unknown."""
+    reach: tuple[FloatArray, FloatArray], barriers: tuple[FloatArray, FloatArray], horizon: int
+) -> npt.NDArray[np.int8]:
     (highest, lowest), (profit, stop) = reach, barriers
-    label, ahead = np.full(len(profit), HOLD, "int8"), np.zeros(len(profit), "int64")
-    waiting = np.isfinite(profit) & np.isfinite(stop)
+    label, waiting = np.full(len(profit), HOLD, "int8"), np.ones(len(profit), np.bool_)
     for candles in range(1, horizon + 1):
-        high, low = later(highest, candles), later(lowest, candles)
-        waiting &= np.isfinite(high)
-        stopped, gained = waiting & (low <= stop), waiting & (high >= profit)
+        gained = waiting & (later(highest, candles) >= profit)
+        stopped = waiting & (later(lowest, candles) <= stop)
         label[gained], label[stopped] = BUY, SELL
-        touched = stopped | gained
-        ahead[touched] = candles
-        waiting &= ~touched
-    ahead[waiting] = horizon
-    return label, ahead
+        waiting &= ~(stopped | gained)
+    return label

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from pipeline.arrays import FloatArray
 from pipeline.labels.grid import later
 
-Floats = npt.NDArray[np.float64]
 
-
-def squared_returns(close: Floats) -> Floats:
+def squared_returns(close: FloatArray) -> FloatArray:
     """Square of ``close[t] / close[t-1] - 1`` on the grid, NaN where either is missing."""
     squares = np.full(len(close), np.nan)
     squares[1:] = (close[1:] / close[:-1] - 1) ** 2
     return squares
 
 
-def trailing_volatility(close: Floats, window: int) -> Floats:
+def trailing_volatility(close: FloatArray, window: int) -> FloatArray:
     """Root mean square of the returns of the newest `window` candles, one candle each.
 
     A return beside a missing candle is left out. NaN in the first `window` places, so that the
@@ -49,7 +47,7 @@ def trailing_volatility(close: Floats, window: int) -> Floats:
     return np.asarray(np.sqrt(mean))
 
 
-def realised_volatility(close: Floats, candles: int) -> Floats:
+def realised_volatility(close: FloatArray, candles: int) -> FloatArray:
     """Root of the sum of the squared returns of the next so many candles.
 
     NaN where one of these candles, or the present one, is missing.

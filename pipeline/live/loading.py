@@ -12,16 +12,22 @@ from pipeline.errors import DataError
 from pipeline.features.feature_set import FeatureSet
 from pipeline.models.base import Files, Fitted
 from pipeline.models.bundle import FILE, FORMAT
+from pipeline.parts import memory_of
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedHead:
-    """A head ready to predict; `learned` is what its label learned, where it learns."""
+    """A head ready to predict.
+
+    `memory` candles make its newest row of features, back to the entry of its trade where it
+    has trades; `learned` is what its label learned, where it learns.
+    """
 
     feature_set: FeatureSet
     fitted: Fitted
     classes: tuple[str, ...]
     lookback: int
+    memory: int
     learned: Node | None = None
 
 
@@ -54,10 +60,19 @@ def _head(name: str, told: Node, files: Files, plugins: Sequence[str]) -> Loaded
     where = f"{FILE}, head {name}"
     model = build(told["model"], where, plugins)
     own = {file: files[f"heads/{name}/{file}"] for file in told["files"]}
+    feature_set: FeatureSet = build(told["features"], where, plugins)
     return LoadedHead(
-        feature_set=build(told["features"], where, plugins),
+        feature_set=feature_set,
         fitted=model.load(own),
         classes=tuple(told["classes"]),
         lookback=model.lookback,
+        memory=_memory(feature_set, told, where, plugins),
         learned=told.get("learned"),
     )
+
+
+def _memory(feature_set: FeatureSet, declared: Node, where: str, plugins: Sequence[str]) -> int:
+    if not feature_set.of_trades:
+        return feature_set.memory
+    label = build(declared["label"], where, plugins)
+    return memory_of({"features": feature_set, "label": label})

@@ -57,7 +57,7 @@ class Predictor:
     def memory(self) -> int:
         """Candles that a prediction needs."""
         _, head = self._trading_head()
-        return head.feature_set.memory + head.lookback
+        return head.memory + head.lookback
 
     def predict(self, candles: pd.DataFrame) -> Signal:
         """Signal at the last of the given final candles.

@@ -10,15 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field, model_validator
 
+from pipeline.arrays import FloatArray, RowArray
 from pipeline.config import Record
 from pipeline.errors import DataError
-from pipeline.kernels import kernel
 from pipeline.market.candles import TIME, duration
+from pipeline.market.gains import ends_of
 
 Side = Literal["long", "short"]
 Share = Annotated[float, Field(gt=0, lt=1, description="of the price at entry: 0.01 is 1 %")]
-Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 SIGNS: dict[Side, int] = {"long": 1, "short": -1}
 
@@ -68,15 +67,15 @@ class TradeRows:
     entry
         The candle at whose close its trade was entered.
     trade
-        Running number of its trade, from 0.
+        Number of its trade, in order of entry.
     side
         1 where its trade is long, -1 where it is short.
     """
 
-    row: Integers
-    entry: Integers
-    trade: Integers
-    side: Integers
+    row: RowArray
+    entry: RowArray
+    trade: RowArray
+    side: RowArray
 
     def __len__(self) -> int:
         return len(self.row)
@@ -100,7 +99,9 @@ class TradeRows:
         return pd.MultiIndex.from_arrays([market[self.row], *keys], names=["market", *names])
 
 
-def trade_rows(candles: pd.DataFrame, rule: TradeRule, timeframe: str) -> TradeRows:
+def trade_rows(
+    candles: pd.DataFrame, rule: TradeRule, timeframe: str, lookback: int = 1
+) -> TradeRows:
     """Candle by candle, every trade that a rule would have made.
 
     Whether a row stands here depends on no later candle. The candle that ends a trade is its
@@ -110,6 +111,8 @@ def trade_rows(candles: pd.DataFrame, rule: TradeRule, timeframe: str) -> TradeR
     ----------
     candles
         Candle frame of one market, or of several, keyed (market, time).
+    lookback
+        Unbroken candles that a row ends, its own included; rows with fewer are left out.
 
     Raises
     ------
@@ -128,45 +131,36 @@ def trade_rows(candles: pd.DataFrame, rule: TradeRule, timeframe: str) -> TradeR
     close = np.ascontiguousarray(candles["close"], "float64")
     slot = _slots(time, timeframe)
     _check(close, candles.index)
-    follows = np.zeros(len(close), np.bool_)
-    follows[1:] = np.diff(slot) == 1
-    if market is not None:
-        follows[1:] &= np.asarray(market[1:] == market[:-1])
+    follows = _follows(slot, market)
     entries = np.flatnonzero(slot % rule.every == 0)
-    ends = _ends(close, follows, entries, (rule.sign, rule.hold, rule.stop, rule.profit))
+    ends = ends_of(close, follows, entries, (rule.sign, rule.hold, rule.stop, rule.profit))
     counts = np.maximum(ends - entries - rule.from_candle + 1, 0)
     entries, counts = entries[counts > 0], counts[counts > 0]
     trade = np.repeat(np.arange(len(entries), dtype=np.int64), counts)
     within = np.arange(len(trade), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
     entry = entries[trade].astype(np.int64)
-    return TradeRows(
+    rows = TradeRows(
         row=entry + rule.from_candle + within,
         entry=entry,
         trade=trade,
         side=np.full(len(trade), rule.sign, np.int64),
     )
+    return rows.take(_unbroken(follows)[rows.row] >= lookback)
 
 
-@kernel
-def _ends(
-    close: Floats,
-    follows: npt.NDArray[np.bool_],
-    entries: npt.NDArray[np.intp],
-    rule: tuple[int, int, float, float],
-) -> Integers:
-    """Last candle of each trade so far as candles go: the entry itself where none follows."""
-    sign, hold, stop, profit = rule
-    ends = np.empty(entries.size, np.int64)
-    for number in range(entries.size):
-        entry = entries[number]
-        row, last = entry, min(entry + hold, close.size - 1)
-        while row < last and follows[row + 1]:
-            row += 1
-            gain = sign * (close[row] / close[entry] - 1.0)
-            if gain <= -stop or gain >= profit:
-                break
-        ends[number] = row
-    return ends
+def _follows(slot: RowArray, market: pd.Index | None) -> npt.NDArray[np.bool_]:
+    """Whether each candle is the one right after the candle before it."""
+    follows = np.zeros(len(slot), np.bool_)
+    follows[1:] = np.diff(slot) == 1
+    if market is not None:
+        follows[1:] &= np.asarray(market[1:] == market[:-1])
+    return follows
+
+
+def _unbroken(follows: npt.NDArray[np.bool_]) -> RowArray:
+    """How many candles without a hole each candle ends, itself included."""
+    places = np.arange(len(follows), dtype=np.int64)
+    return places - np.maximum.accumulate(np.where(follows, 0, places)) + 1
 
 
 def _market_and_time(candles: pd.DataFrame) -> tuple[pd.Index | None, pd.DatetimeIndex]:
@@ -176,7 +170,7 @@ def _market_and_time(candles: pd.DataFrame) -> tuple[pd.Index | None, pd.Datetim
     return None, pd.DatetimeIndex(candles.index)
 
 
-def _slots(time: pd.DatetimeIndex, timeframe: str) -> Integers:
+def _slots(time: pd.DatetimeIndex, timeframe: str) -> RowArray:
     step = duration(timeframe)
     moments = time.as_unit("ms").asi8
     length = step // pd.Timedelta(milliseconds=1)
@@ -191,7 +185,7 @@ def _slots(time: pd.DatetimeIndex, timeframe: str) -> Integers:
     return np.asarray(moments // length, "int64")
 
 
-def _check(close: Floats, index: pd.Index) -> None:
+def _check(close: FloatArray, index: pd.Index) -> None:
     bad = np.flatnonzero(~(np.isfinite(close) & (close > 0)))
     if len(bad):
         raise DataError(

@@ -1,7 +1,8 @@
 """A bundle: all heads of one candidate as named files, without pickle.
 
 ``bundle.json`` says how to read the rest: per head the ordered columns, the model's
-declaration, its label, classes and files under ``heads/<head>/``.
+declaration, its label, classes, the digest of its feature set and its files under
+``heads/<head>/``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.config import Node, Record
+from pipeline.features.columns_digest import columns_digest
 from pipeline.models.base import Fitted
 
 FILE = "bundle.json"
@@ -29,10 +31,16 @@ class HeadDeclaration(Record):
     classes: tuple[str, ...]
     learned: Node | None = None
 
-    def told(self) -> Node:
+    @property
+    def feature_digest(self) -> str:
+        """`FeatureSet.digest` of its features: which columns, and in which order."""
+        return columns_digest(self.features["columns"])
+
+    def to_node(self) -> Node:
         """As JSON values; what was learned stands there only where something was."""
         left_out = {"learned"} if self.learned is None else set()
-        return self.model_dump(mode="json", exclude=left_out)
+        node = self.model_dump(mode="json", exclude=left_out)
+        return {**node, "feature_digest": self.feature_digest}
 
 
 def pack(
@@ -40,11 +48,11 @@ def pack(
 ) -> dict[str, bytes]:
     """Write fitted heads as named files, the same bytes for the same models."""
     files: dict[str, bytes] = {}
-    told: dict[str, Any] = {}
+    manifests: dict[str, Any] = {}
     for name, declaration in sorted(heads.items()):
         saved = fitted[name].save()
         files |= {f"heads/{name}/{file}": content for file, content in saved.items()}
-        told[name] = {**declaration.told(), "files": sorted(saved)}
-    manifest = {"format": FORMAT, "timeframe": timeframe, "heads": told}
+        manifests[name] = {**declaration.to_node(), "files": sorted(saved)}
+    manifest = {"format": FORMAT, "timeframe": timeframe, "heads": manifests}
     files[FILE] = json.dumps(manifest, indent=1, sort_keys=True).encode() + b"\n"
     return files

@@ -84,6 +84,11 @@ def with_whole_windows(samples: Samples, lookback: int) -> Samples:
     return samples.take(np.flatnonzero(whole(samples.table, samples.rows, lookback)))
 
 
+def rows_of_whole_windows(features: pd.DataFrame, lookback: int) -> pd.DataFrame:
+    """The rows of a feature frame keyed (market, time) whose window is whole."""
+    return features[whole(FeatureTable.from_frame(features), np.arange(len(features)), lookback)]
+
+
 def require_whole(table: FeatureTable, rows: Rows, lookback: int, step: int) -> None:
     """Refuse rows outside the table, and windows that cross a hole or the table's start.
 

@@ -21,7 +21,6 @@ from pipeline.runner import STAGES, TOLD, Timing, read_timing
 from pipeline.stage_configs import RUN, RunFacts
 from pipeline.stages import paths
 from registry.card import Card
-from registry.files import sha256
 from registry.manifest import VerifiedBundle
 from registry.slots import Slot
 
@@ -152,7 +151,7 @@ def _head_card(told: Node, detail: Node) -> Node:
     rows = sum(detail["class_rows"])
     return {
         "features": table["name"],
-        "feature_digest": sha256(json.dumps(table["columns"], sort_keys=True).encode()),
+        "feature_digest": told["feature_digest"],
         "columns": [column["name"] for column in table["columns"]],
         "label": told["label"][TARGET],
         "model": told["model"][TARGET],

@@ -130,7 +130,8 @@ def stored_rows(words: Sequence[str], conf: Path, home: Path, now: pd.Timestamp)
     features: FeatureSet = build(config.sets[name], f"features={name}", target.plan.plugins)
     market = target.market.name
     keyed = key_by_market(candles, market)
-    table = stage.compute(keyed, features, config.trades.get(name), config.timeframe)
+    rule = config.trades.get(name)
+    table = stage.compute(keyed, features, rule, config.timeframe, config.lookback)
     return Rows(features, target.series, candles, of_market(table, market))
 
 

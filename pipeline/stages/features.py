@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pandas as pd
+from pydantic import Field
 
 from pipeline.config import Node, Record
 from pipeline.features.feature_set import FeatureSet
@@ -18,22 +21,30 @@ class Config(Record):
     sets: dict[str, Node]
     trades: dict[str, TradeRule]
     timeframe: str
+    lookback: Annotated[
+        int, Field(ge=1, description="unbroken candles that a trade's row ends")
+    ] = 1
 
 
 def run(config: Config, context: Context) -> Facts:
     """One file per feature set and trade rule, the warm-up rows dropped."""
     candles = read_frame(paths.CLEAN)
     facts: Facts = {}
+    timeframe, lookback = config.timeframe, config.lookback
     for name, node in sorted(config.sets.items()):
         feature_set: FeatureSet = context.build(node, f"features={name}")
-        frame = compute(candles, feature_set, config.trades.get(name), config.timeframe)
+        frame = compute(candles, feature_set, config.trades.get(name), timeframe, lookback)
         write_frame(paths.FEATURES / f"{name}.parquet", frame)
         facts[name] = f"{len(frame)} rows x {frame.shape[1]} columns"
     return facts
 
 
 def compute(
-    candles: pd.DataFrame, feature_set: FeatureSet, rule: TradeRule | None, timeframe: str
+    candles: pd.DataFrame,
+    feature_set: FeatureSet,
+    rule: TradeRule | None,
+    timeframe: str,
+    lookback: int = 1,
 ) -> pd.DataFrame:
     """Features of every candle, or of every row of the trades that a rule makes.
 
@@ -41,6 +52,8 @@ def compute(
     ----------
     candles
         Candle frame keyed (market, time).
+    lookback
+        Unbroken candles that a row of a trade ends.
 
     Returns
     -------
@@ -49,4 +62,5 @@ def compute(
     """
     if rule is None:
         return feature_set.compute_many(candles)
-    return feature_set.compute_trades(candles, trade_rows(candles, rule, timeframe))
+    rows = trade_rows(candles, rule, timeframe, lookback)
+    return feature_set.compute_trades(candles, rows)

@@ -12,7 +12,7 @@ from pipeline.config import Node, Record, home
 from pipeline.frames import read_frame, write_frame
 from pipeline.models.base import Model, Samples
 from pipeline.models.bundle import HeadDeclaration, pack
-from pipeline.models.windows import with_whole_windows
+from pipeline.models.windows import rows_of_whole_windows, with_whole_windows
 from pipeline.runner import LOCAL, Context, Facts, to_json
 from pipeline.splits.fold import Split
 from pipeline.stages import paths
@@ -62,14 +62,19 @@ def run(config: Config, context: Context) -> Facts:
 def head_samples(
     config: Config, context: Context, name: str, features: pd.DataFrame, labels: pd.DataFrame
 ) -> Samples:
-    """The labelled rows of a head that end a whole window; rows of trades have no windows."""
+    """The labelled rows of a head that end a whole window of candles.
+
+    The rows of a feature table of trades do so by themselves: the features stage saw to it.
+    """
     head = config.heads[name]
     learns = "outcome" in labels
     label = context.build(head.label, f"label of {name}") if learns else None
-    samples = labelled_samples(features, labels, head.classes, label)
-    return (
-        samples if "trade" in labels.index.names else with_whole_windows(samples, config.lookback)
-    )
+    if "trade" not in labels.index.names:
+        samples = labelled_samples(features, labels, head.classes, label)
+        return with_whole_windows(samples, config.lookback)
+    if "trade" not in features.index.names:
+        features = rows_of_whole_windows(features, config.lookback)
+    return labelled_samples(features, labels, head.classes, label)
 
 
 def _train(config: Config, context: Context, name: str) -> tuple[TrainedHead, Facts]:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 Task = Callable[[], dict[str, float]]
-LONG, SHORT, MARKETS, CALLS = 1_000_000, 200, 200, 50
+LONG, SHORT, LONGER, MARKETS, CALLS = 1_000_000, 200, 616, 200, 50
 DAY, DAYS = 1440, 12
 
 
@@ -156,8 +156,8 @@ def _over(rows: int, function: Callable[[pd.DataFrame], pd.DataFrame]) -> Task:
     return lambda: {str(name): x for name, x in function(frame).iloc[-1].items()}
 
 
-def _markets(function: Callable[[pd.DataFrame], pd.DataFrame]) -> Task:
-    frames = [candles(SHORT, seed) for seed in range(MARKETS)]
+def _markets(function: Callable[[pd.DataFrame], pd.DataFrame], rows: int = SHORT) -> Task:
+    frames = [candles(rows, seed) for seed in range(MARKETS)]
 
     def run() -> dict[str, float]:
         for frame in frames:
@@ -211,6 +211,7 @@ TASKS: dict[str, Callable[[], Task]] = {
     "ta": lambda: _over(LONG, with_ta),
     "talib": lambda: _over(LONG, with_talib),
     "markets": lambda: _markets(with_pandas),
+    "longer_markets": lambda: _markets(with_pandas, LONGER),
     "talib_markets": lambda: _markets(with_talib),
     "newest": _newest,
     "csv": _csv,

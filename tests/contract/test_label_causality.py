@@ -39,7 +39,7 @@ def candles() -> pd.DataFrame:
     return whole.drop(index=whole.index[[300, 301, 640]])
 
 
-def told(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+def known(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """The label, or the outcome it is learned from, and when it was known."""
     return label_of(name).compute(frame, TIMEFRAME).iloc[:, :2]
 
@@ -77,24 +77,27 @@ def test_a_label_is_known_later_than_its_candle(name: str) -> None:
 @every_label
 def test_a_cut_series_has_the_labels_known_by_then_and_no_other(name: str) -> None:
     whole = candles()
-    full = told(name, whole)
+    full = known(name, whole)
     for cut in CUTS:
         known_at = whole.index[cut - 1] + HOUR
         pd.testing.assert_frame_equal(
-            told(name, whole.iloc[:cut]), until(full, known_at), check_freq=False, check_exact=True
+            known(name, whole.iloc[:cut]),
+            until(full, known_at),
+            check_freq=False,
+            check_exact=True,
         )
 
 
 @every_label
 def test_no_label_changes_after_it_ends(name: str) -> None:
     whole, rng = candles(), np.random.default_rng(5)
-    full = told(name, whole)
+    full = known(name, whole)
     changed = 0
     for cut in CUTS:
         known_at = whole.index[cut - 1] + HOUR
         spoiled = whole.copy()
         spoiled.iloc[cut:] *= rng.uniform(0.2, 5, (len(whole) - cut, 1))
-        again, ended = told(name, spoiled), until(full, known_at)
+        again, ended = known(name, spoiled), until(full, known_at)
         pd.testing.assert_frame_equal(
             until(again, known_at), ended, check_freq=False, check_exact=True
         )
@@ -105,10 +108,10 @@ def test_no_label_changes_after_it_ends(name: str) -> None:
 @every_label
 def test_a_label_depends_on_what_it_waits_for(name: str) -> None:
     whole = candles()
-    full = told(name, whole)
+    full = known(name, whole)
     row = full.index[len(full) // 2]
     before = whole[pd.DatetimeIndex(whole.index) + HOUR < full.loc[row, "ends_at"]]
-    again = told(name, before)
+    again = known(name, before)
     assert row not in again.index or again.loc[row, "ends_at"] != full.loc[row, "ends_at"]
 
 

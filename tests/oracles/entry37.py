@@ -1,4 +1,4 @@
-"""The 37 columns of entries, told a second time: plain loops in extended precision.
+"""The 37 columns of entries, computed a second time: plain loops in extended precision.
 
 A row looks back from itself and nowhere else; what is a pivot is asked anew at every row, of
 the candles up to it.
@@ -48,13 +48,13 @@ def entry37(candles: pd.DataFrame) -> pd.DataFrame:
 
 def wilder_rsi(close: Series, window: int) -> Series:
     """Mean gain and loss smoothed by 1 / window, seeded with the first change."""
-    told, gain, loss = [NAN], Real(0), Real(0)
+    found, gain, loss = [NAN], Real(0), Real(0)
     for t in range(1, len(close)):
         up, down = max(close[t] - close[t - 1], Real(0)), max(close[t - 1] - close[t], Real(0))
         share = Real(1) / window if t > 1 else Real(1)
         gain, loss = gain + share * (up - gain), loss + share * (down - loss)
-        told.append(Real(50) if gain + loss == 0 else 100 * gain / (gain + loss))
-    return told
+        found.append(Real(50) if gain + loss == 0 else 100 * gain / (gain + loss))
+    return found
 
 
 def _population_deviation(values: Series) -> Real:
@@ -63,7 +63,7 @@ def _population_deviation(values: Series) -> Real:
 
 
 def _levels(high: Series, low: Series, close: Series) -> dict[str, Series]:
-    told: dict[str, Series] = {
+    found: dict[str, Series] = {
         name: []
         for name in (
             "distance_to_support_pct",
@@ -92,13 +92,13 @@ def _levels(high: Series, low: Series, close: Series) -> dict[str, Series]:
                     else 0
                 )
                 distance = sign * (level - price) / price * 100
-            told[f"distance_to_{side}_pct"].append(distance)
-            told[f"num_{side}_touches"].append(touches)
-    return told
+            found[f"distance_to_{side}_pct"].append(distance)
+            found[f"num_{side}_touches"].append(touches)
+    return found
 
 
 def _lines(high: Series, low: Series, close: Series) -> dict[str, Series]:
-    told: dict[str, Series] = {}
+    found: dict[str, Series] = {}
     steps = [Real(x) for x in range(20)]
     for side, values in (("upper", high), ("lower", low)):
         slopes, apart = [], []
@@ -113,9 +113,9 @@ def _lines(high: Series, low: Series, close: Series) -> dict[str, Series]:
                 here = slope * 20 + (mean - slope * middle)
             slopes.append(slope)
             apart.append((price - here) / price * 100)
-        told[f"{side}_trendline_slope"] = slopes
-        told[f"price_vs_{side}_trendline_pct"] = apart
-    return told
+        found[f"{side}_trendline_slope"] = slopes
+        found[f"price_vs_{side}_trendline_pct"] = apart
+    return found
 
 
 def _last_pair(values: Series, t: int, window: int, margin: Callable[[int], Real]) -> Pair:
@@ -128,7 +128,7 @@ def _last_pair(values: Series, t: int, window: int, margin: Callable[[int], Real
 
 
 def _divergences(close: Series, rsi: Series, macd: Series) -> dict[str, Series]:
-    told: dict[str, Series] = {}
+    found: dict[str, Series] = {}
     margins: dict[str, Callable[[int], Real]] = {
         "rsi": lambda _: 100 * NEARLY,
         "macd": lambda row: NEARLY * close[row],
@@ -147,25 +147,25 @@ def _divergences(close: Series, rsi: Series, macd: Series) -> dict[str, Series]:
                     and others[0] - others[1] > margins[name](t)
                 )
                 flags.append(Real(flag))
-            told[f"{name}_{kind}_divergence"] = flags
-    return told
+            found[f"{name}_{kind}_divergence"] = flags
+    return found
 
 
 def _pairs(high: Series, low: Series) -> dict[str, Series]:
     names = ("double_top", "double_bottom", "higher_highs_lows", "lower_highs_lows")
-    told: dict[str, Series] = {name: [] for name in names}
+    found: dict[str, Series] = {name: [] for name in names}
     deep = [-x for x in low]
     for t in range(len(high)):
         tops = _last_pair(high, t, 20, lambda _: Real(0))
         bottoms = _last_pair(deep, t, 20, lambda _: Real(0))
-        told["double_top"].append(Real(_level(tops)))
-        told["double_bottom"].append(Real(_level(bottoms)))
+        found["double_top"].append(Real(_level(tops)))
+        found["double_bottom"].append(Real(_level(bottoms)))
         both = tops is not None and bottoms is not None
         higher = both and tops[1] > tops[0] and -bottoms[1] > -bottoms[0]
         lower = both and tops[1] < tops[0] and -bottoms[1] < -bottoms[0]
-        told["higher_highs_lows"].append(Real(higher))
-        told["lower_highs_lows"].append(Real(lower))
-    return told
+        found["higher_highs_lows"].append(Real(higher))
+        found["lower_highs_lows"].append(Real(lower))
+    return found
 
 
 def _level(pair: Pair) -> bool:
@@ -195,10 +195,10 @@ def _correlation(left: Series, right: Series) -> Real:
 
 
 def _shapes(o: Series, h: Series, low: Series, c: Series, v: Series) -> dict[str, Series]:
-    told: dict[str, Series] = {}
+    found: dict[str, Series] = {}
 
     def put(name: str, value: Real | bool) -> None:
-        told.setdefault(name, []).append(Real(value))
+        found.setdefault(name, []).append(Real(value))
 
     for t in range(len(c)):
         size = h[t] - low[t]
@@ -228,4 +228,4 @@ def _shapes(o: Series, h: Series, low: Series, c: Series, v: Series) -> dict[str
         put("hammer", body < Real(0.3) - NEARLY and lower > Real(0.6) + NEARLY)
         put("shooting_star", body < Real(0.3) - NEARLY and upper > Real(0.6) + NEARLY)
         put("doji", body < Real(0.1) - NEARLY)
-    return told
+    return found

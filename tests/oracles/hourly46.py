@@ -1,4 +1,4 @@
-"""The 46 hourly columns, told a second time: plain loops in extended precision."""
+"""The 46 hourly columns, computed a second time: plain loops in extended precision."""
 
 from __future__ import annotations
 

@@ -87,31 +87,30 @@ def triple_barrier(plain: Plain, label: Any) -> Iterator[Row]:
         scale = 1.0
         if label.volatility_hours is not None:
             volatility = plain.volatility(time, plain.back(label.volatility_hours))
-            if volatility is None:
+            if not volatility:
                 continue
             scale = volatility * math.sqrt(horizon)
         above = candle["close"] * (1 + label.profit * scale)
         below = candle["close"] * (1 - label.stop * scale)
-        told = first_touch(plain, time, (above, below), label)
-        if told is not None:
-            yield time, told[0], time + (told[1] + 1) * plain.step
+        following = plain.ahead(time, horizon)
+        if following is not None:
+            yield (
+                time,
+                first_touch(following, (above, below), label.touched_by),
+                time + (horizon + 1) * plain.step,
+            )
 
 
 def first_touch(
-    plain: Plain, time: int, barriers: tuple[float, float], label: Any
-) -> tuple[int, int] | None:
-    """The class and after how many candles; None where a candle is missing before that."""
-    upper, lower = ("high", "low") if label.touched_by == "high_low" else ("close", "close")
-    horizon = plain.back(label.horizon_hours)
-    for k in range(1, horizon + 1):
-        one = plain.candles.get(time + k * plain.step)
-        if one is None:
-            return None
+    following: list[dict[str, float]], barriers: tuple[float, float], touched_by: str
+) -> int:
+    upper, lower = ("high", "low") if touched_by == "high_low" else ("close", "close")
+    for one in following:
         if one[lower] <= barriers[1]:
-            return 0, k
+            return 0
         if one[upper] >= barriers[0]:
-            return 2, k
-    return 1, horizon
+            return 2
+    return 1
 
 
 def high_vol(plain: Plain, label: Any) -> Iterator[tuple[int, float, int]]:
@@ -138,22 +137,20 @@ def exit_(plain: Plain, label: Any) -> Iterator[Row]:
     for entered, candle in plain.candles.items():
         if (entered // plain.step) % rule.every:
             continue
-        path = [0.0]
-        over = False
-        while not over:
-            close = plain.close(entered + len(path) * plain.step)
-            if close is None:
-                break
-            path.append(sign * (close / candle["close"] - 1))
-            over = path[-1] <= -rule.stop or path[-1] >= rule.profit or len(path) > rule.hold
-        if not over:
+        following = plain.ahead(entered, rule.hold)
+        if following is None:
             continue
+        path = [0.0]
+        for one in following:
+            path.append(sign * (one["close"] / candle["close"] - 1))
+            if path[-1] <= -rule.stop or path[-1] >= rule.profit:
+                break
         end = len(path) - 1
         peak = max(path[1:])
         for held in range(rule.from_candle, end):
             later = path[min(held + label.horizon_candles, end)]
             good = path[held] >= label.share * peak and path[held] > later
-            known = entered + (end + 1) * plain.step
+            known = entered + (rule.hold + 1) * plain.step
             yield entered, entered + held * plain.step, int(good), known
 
 
@@ -171,7 +168,7 @@ def slow_rows(frame: pd.DataFrame, label: Any, step: pd.Timedelta) -> list[Any]:
     return list(ORACLES[type(label).__name__](Plain.of(frame, step), label))
 
 
-def told_rows(found: pd.DataFrame) -> list[Any]:
+def own_rows(found: pd.DataFrame) -> list[Any]:
     """The same rows out of a label's own frame."""
     keys = [level_ms(found.index.get_level_values(name)) for name in found.index.names]
     value = found[found.columns[0]].tolist()

@@ -1,4 +1,4 @@
-"""The columns without price levels, told a second time from the oracles of the other two sets."""
+"""The columns without price levels, made again from the oracles of the other two sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trades and the eight columns of an open trade, told a second time: one trade at a time."""
+"""Trades and the eight columns of an open trade, computed a second time: one trade at a time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def position8(candles: pd.DataFrame, rule: TradeRule, timeframe: str) -> pd.Data
     time, step = list(candles.index), duration(timeframe)
     close = [np.longdouble(x) for x in candles["close"]]
     volume = [np.longdouble(x) for x in candles["volume"]]
-    keys, told = [], []
+    keys, found = [], []
     for entry, opened in enumerate(time):
         if round(opened.timestamp() / step.total_seconds()) % rule.every:
             continue
@@ -44,7 +44,7 @@ def position8(candles: pd.DataFrame, rule: TradeRule, timeframe: str) -> pd.Data
                 latest = [close[i] / close[i - 1] - 1 for i in (row - 1, row)]
                 base = volume[entry]
                 keys.append((opened, time[row]))
-                told.append(
+                found.append(
                     (
                         np.longdouble(len(path)) / 12,
                         pnl,
@@ -59,7 +59,7 @@ def position8(candles: pd.DataFrame, rule: TradeRule, timeframe: str) -> pd.Data
             if float(pnl) <= -rule.stop or float(pnl) >= rule.profit:
                 break
     index = pd.MultiIndex.from_tuples(keys, names=["trade", "time"])
-    return pd.DataFrame(told, index=index, columns=list(NAMES)).astype("float64")
+    return pd.DataFrame(found, index=index, columns=list(NAMES)).astype("float64")
 
 
 def _deviation(changes: list[np.longdouble]) -> np.longdouble:

@@ -8,8 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.conf_options import options
 from pipeline.frames import key_by_market
 from pipeline.labels.uniqueness import average_uniqueness
+from pipeline.live.signals import CLASSES
+from pipeline.market.trades import trade_rows
+from tests.causality import SETS
 from tests.shuffled import (
     MARKET,
     Skill,
@@ -20,12 +24,21 @@ from tests.shuffled import (
     shuffled,
     skill_of,
 )
+from tests.spine import CONF
 
 pytestmark = pytest.mark.real
-SETS = ("hourly46", "entry37")
-TWO = [("long_entry", "5m"), ("short_entry", "5m"), ("high_vol", "1h")]
-THREE = [("three_class", "1h"), ("triple_barrier", "1h"), ("three_class_scaled", "1h")]
+LABELS = {name: declared("label", name) for name in options(CONF, "label")}
+OF_TRADES = [name for name, label in LABELS.items() if label.trades]
+OF_CANDLES = [name for name in LABELS if name not in OF_TRADES]
+TWO = [name for name in OF_CANDLES if len(LABELS[name].classes) == 2]
+THREE = [name for name in OF_CANDLES if LABELS[name].classes == CLASSES]
+OF_CANDLES_ALONE = [name for name, features in SETS.items() if not features.of_trades]
 ROWS = {"5m": 26_000, "1h": 38_000}
+
+
+def timeframe_of(label: str) -> str:
+    """Labels that count candles are meant for short ones."""
+    return "5m" if hasattr(LABELS[label], "horizon_candles") else "1h"
 
 
 def bars(folder: Path, timeframe: str) -> pd.DataFrame:
@@ -43,20 +56,24 @@ def two_classes(rows: pd.DataFrame, name: str) -> Skill:
     return skill_of(*(rows[column].to_numpy() for column in (f"p_{name}", "label", "weight")))
 
 
-@pytest.mark.parametrize("features", SETS)
-@pytest.mark.parametrize(("label", "timeframe"), TWO)
-def test_two_classes_are_a_coin(features: str, label: str, timeframe: str, real_data: Path) -> None:
+def test_every_label_is_tried() -> None:
+    assert sorted([*TWO, *THREE, *OF_TRADES]) == sorted(LABELS)
+
+
+@pytest.mark.parametrize("features", OF_CANDLES_ALONE)
+@pytest.mark.parametrize("label", TWO)
+def test_two_classes_are_a_coin(features: str, label: str, real_data: Path) -> None:
+    timeframe = timeframe_of(label)
     rows = predicted(bars(real_data, timeframe), (features, label), timeframe)
-    found = two_classes(rows, declared("label", label).classes[1])
+    found = two_classes(rows, LABELS[label].classes[1])
     assert found.is_chance, found
 
 
-@pytest.mark.parametrize("features", SETS)
-@pytest.mark.parametrize(("label", "timeframe"), THREE)
-def test_the_side_of_a_move_is_a_coin(
-    features: str, label: str, timeframe: str, real_data: Path
-) -> None:
+@pytest.mark.parametrize("features", OF_CANDLES_ALONE)
+@pytest.mark.parametrize("label", THREE)
+def test_the_side_of_a_move_is_a_coin(features: str, label: str, real_data: Path) -> None:
     """Whether it moves is not asked: a threshold scaled by a noisy volatility tells that."""
+    timeframe = timeframe_of(label)
     rows = predicted(bars(real_data, timeframe), (features, label), timeframe)
     moved = rows[rows["label"] != 1]
     score = (moved["p_buy"] / (moved["p_buy"] + moved["p_sell"])).to_numpy()
@@ -65,8 +82,8 @@ def test_the_side_of_a_move_is_a_coin(
     assert found.is_chance, found
 
 
-@pytest.mark.parametrize("features", [*SETS, "exit44"])
-@pytest.mark.parametrize("label", ["long_exit", "short_exit"])
+@pytest.mark.parametrize("features", SETS)
+@pytest.mark.parametrize("label", OF_TRADES)
 def test_what_waiting_gains_is_foreseen_by_no_exit(
     features: str, label: str, real_data: Path
 ) -> None:
@@ -81,15 +98,15 @@ def test_what_waiting_gains_is_foreseen_by_no_exit(
 
 def waited(candles: pd.DataFrame, rows: pd.DataFrame, name: str) -> np.ndarray:
     """What the trade of each row gains in the candles that its label waits."""
-    label, close = declared("label", name), candles["close"].to_numpy()
-    labels = label.compute(candles, "5m").loc[rows.index.droplevel("market")]
+    label, close = LABELS[name], candles["close"].to_numpy()
+    made = trade_rows(candles, label.trades, "5m")
     entry, now = (candles.index.get_indexer(rows.index.get_level_values(k)) for k in (1, 2))
-    last = candles.index.get_indexer(pd.DatetimeIndex(labels["ends_at"])) - 1
+    last = pd.Series(made.row).groupby(made.entry).max().loc[entry].to_numpy()
     later = np.minimum(now + label.horizon_candles, last)
     return np.asarray(label.trades.sign * (close[later] - close[now]) / close[entry])
 
 
-@pytest.mark.parametrize("features", SETS)
+@pytest.mark.parametrize("features", OF_CANDLES_ALONE)
 def test_a_label_that_looks_back_would_be_seen(features: str, real_data: Path) -> None:
     """A short entry by the lowest of the closes before, at and after the candle."""
     candles = bars(real_data, "5m")

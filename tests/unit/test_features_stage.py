@@ -74,6 +74,27 @@ def test_a_set_of_trades_has_a_row_for_each_candle_of_a_trade(candles: pd.DataFr
     np.testing.assert_array_equal(found["trend"], trend)
 
 
+def test_rows_of_trades_end_unbroken_candles(candles: pd.DataFrame) -> None:
+    sol = of_market(candles, "KRW-SOL")
+    lost = sol.index[30]
+    write_frame(paths.CLEAN, key_by_market(sol.drop(index=lost), "KRW-SOL"))
+    missing = {}
+    for lookback in (1, 12):
+        config = features.Config(
+            sets={"small-long": node(OF_TRADES)},
+            trades={"small-long": LONG},
+            timeframe="1h",
+            lookback=lookback,
+        )
+        features.run(config, Context(()))
+        time = read_frame(paths.FEATURES / "small-long.parquet").index.get_level_values("time")
+        missing[lookback] = set(sol.index[12:-8]) - set(time)
+    hour = pd.Timedelta(hours=1)
+    after = {lost + k * hour for k in range(1, 12)}
+    assert missing[12] - missing[1]
+    assert missing[12] - missing[1] <= after <= missing[12]
+
+
 def test_columns_of_trades_need_trades(candles: pd.DataFrame) -> None:
     with pytest.raises(ConfigError, match=r"columns of trades, and there are no trades.*gain"):
         ran({}, small=OF_TRADES)
@@ -83,6 +104,22 @@ def test_too_few_candles_for_a_trade_are_told(home: Path) -> None:
     write_frame(paths.CLEAN, key_by_market(random_walk(np.random.default_rng(1), 3), "KRW-SOL"))
     with pytest.raises(DataError, match="too few candles"):
         ran({"small-long": LONG}, small_long=OF_TRADES)
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"), [(7, "7 of KRW-XRP"), (8, "3 rows of trades of KRW-XRP")]
+)
+def test_a_market_too_young_for_a_trade_is_named(home: Path, rows: int, found: str) -> None:
+    walks = {"KRW-SOL": 90, "KRW-XRP": rows}
+    frames = [
+        key_by_market(random_walk(np.random.default_rng(1), length), name)
+        for name, length in walks.items()
+    ]
+    write_frame(paths.CLEAN, pd.concat(frames))
+    columns = {**OF_TRADES, "trend": {"indicator": "moving_average", "window": 8}}
+    short = TradeRule(side="long", every=6, hold=5, from_candle=3)
+    with pytest.raises(DataError, match=f"Found: {found}"):
+        ran({"small-long": short}, small_long=columns)
 
 
 # what a plan makes of a head with trades
@@ -103,6 +140,7 @@ def test_a_head_with_trades_is_planned_over_its_labels_trades(home: Path) -> Non
     assert len(table.of_trades) == 8
     assert "atr_pct" not in table.names
     assert stages["download"]["memory"] == table.memory + rule.hold
+    assert stages["features"]["lookback"] == stages["train"]["lookback"] > 1
 
 
 def test_another_trade_is_another_features_stage_and_label(home: Path) -> None:

@@ -20,7 +20,7 @@ from pipeline.labels.volatility import trailing_volatility
 from pipeline.market.candles import duration
 from pipeline.market.trades import TradeRule
 from tests.conftest import recorded
-from tests.oracles.labels import slow_rows, slow_weights, told_rows
+from tests.oracles.labels import own_rows, slow_rows, slow_weights
 from tests.oracles.walks import random_walk
 from tests.volume import volume
 
@@ -66,7 +66,7 @@ def agree(label: Any, candles: pd.DataFrame, timeframe: str = "1h") -> pd.DataFr
     step = duration(timeframe)
     found: pd.DataFrame = label.compute(candles, timeframe)
     expected = slow_rows(candles, label, step)
-    assert told_rows(found) == expected
+    assert own_rows(found) == expected
     np.testing.assert_allclose(found["weight"], slow_weights(expected, step), rtol=1e-9)
     assert found.index.is_unique
     assert found["weight"].between(0, 1, inclusive="right").all()
@@ -138,6 +138,24 @@ def test_it_agrees_on_recorded_five_minute_candles(name: str, real_data: Path) -
     agree(USUAL[name], candles.iloc[: 3000 if heavy else None], "5m")
 
 
+@pytest.mark.parametrize(("hours", "said"), [(1, "1 hour"), (24, "24 hours"), (1.5, "2 hours")])
+def test_a_class_says_the_horizon_that_was_waited_for(hours: float, said: str) -> None:
+    barriers = {"profit": 2, "stop": 1, "horizon_hours": hours, "touched_by": "close"}
+    scaled = ThreeClassScaled(horizon_hours=hours, multiple=0.5, volatility_hours=168)
+    assert scaled.meanings("1h")[2] == (
+        f"the close {said} later is higher by more than 0.5 of the usual move of {said}"
+    )
+    assert TripleBarrier.parse(barriers | {"volatility_hours": 168}, "label").meanings("1h")[0] == (
+        f"the price falls by 1 times the usual move of {said} before it rises by 2 times the "
+        f"usual move of {said}, within {said}"
+    )
+    assert TripleBarrier.parse(barriers | {"stop": 0.01}, "label").meanings("1h")[1] == (
+        f"the price neither falls by 1 % nor rises by 200 % within {said}"
+    )
+    measured = HighVol(measure="realised", horizon_hours=hours, quantile=0.8)
+    assert measured.meanings("1h")[1].startswith(f"the realised volatility of the next {said} is")
+
+
 # entries
 
 
@@ -193,16 +211,44 @@ def test_a_candle_that_touches_both_barriers_is_a_loss(
     rule = TripleBarrier(profit=0.02, stop=0.02, horizon_hours=2, touched_by=touched_by)
     found = rule.compute(candles, "1h")
     assert found["label"].iloc[0] == label
-    waited = 3 if label == 1 else 2
-    assert found["ends_at"].iloc[0] == candles.index[0] + waited * HOUR
+    assert found["ends_at"].iloc[0] == candles.index[0] + 3 * HOUR
 
 
-def test_a_barrier_needs_no_candle_after_the_one_that_touched_it() -> None:
-    candles = closes(100, 103, 100, 100, 100, 100).drop(index=closes(0, 0, 0).index[2])
+def test_a_barrier_reached_early_waits_for_the_whole_horizon_too() -> None:
+    candles = closes(100, 103, 100, 100, 100, 100)
     rule = TripleBarrier(profit=0.02, stop=0.5, horizon_hours=3, touched_by="close")
+    assert rule.compute(candles, "1h")["label"].tolist() == [2, 1, 1]
+    assert rule.compute(candles.iloc[:3], "1h").empty
+    assert rule.compute(candles.drop(index=candles.index[3]), "1h").empty
+
+
+def test_where_nothing_has_moved_no_barrier_is_known() -> None:
+    rule = TripleBarrier(
+        profit=1, stop=1, horizon_hours=3, touched_by="high_low", volatility_hours=4
+    )
+    candles = closes(*[100.0] * 20, 101, 100, 101, 100, 101)
     found = rule.compute(candles, "1h")
-    assert found.loc[candles.index[0], "label"] == 2
-    assert candles.index[1] not in found.index  # its second hour is missing, nothing was touched
+    assert found.index.tolist() == [candles.index[20], candles.index[21]]
+
+
+@pytest.mark.parametrize("name", ["barrier", "barrier_closes", "barrier_scaled"])
+def test_before_a_cut_no_barrier_is_kept_for_having_been_reached_early(name: str) -> None:
+    candles, label = moving(400), SMALL[name]
+    found = label.compute(candles, "1h")
+    horizon = pd.Timedelta(hours=label.horizon_hours + 1)
+    assert set(found["ends_at"] - found.index) == {horizon}
+
+
+@pytest.mark.parametrize("name", ["long_exit", "short_exit"])
+def test_before_a_cut_no_trade_is_kept_for_having_been_short(name: str) -> None:
+    candles, label = moving(400), SMALL[name]
+    found = label.compute(candles, "1h")
+    entered = found.index.get_level_values("trade")
+    assert set(found["ends_at"] - entered) == {(label.trades.hold + 1) * HOUR}
+    lengths = found.groupby(level="trade").size()
+    assert lengths.nunique() > 3, "no trade is over before it must be"
+    newest = label.compute(candles.iloc[: 3 * 60 + 1], "1h")
+    assert newest.index.get_level_values("trade").max() <= candles.index[180] - 8 * HOUR
 
 
 @pytest.mark.parametrize(
@@ -253,7 +299,8 @@ def test_a_trade_that_only_lost_has_no_good_exit() -> None:
 def test_a_barrier_ends_a_trade(last: float) -> None:
     found = exits(100, 102, 101, last, 100, 100, 100)
     assert found.index.get_level_values("time").hour.tolist() == [1, 2]
-    assert set(found["ends_at"].dt.hour) == {4}
+    assert set(found["ends_at"].dt.hour) == {7}, "as if it had been held to the end"
+    assert exits(100, 102, 101, last, 100, 100).empty
 
 
 def test_open_trades_have_no_rows() -> None:

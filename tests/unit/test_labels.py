@@ -22,15 +22,15 @@ HOLE = (pd.Timestamp("2025-10-25T17:00Z"), pd.Timestamp("2025-10-25T22:00Z"))  #
 def slow_labels(candles: pd.DataFrame, hours: int, threshold: float) -> pd.DataFrame:
     """Hourly candles only: look every later moment up by its name."""
     close = {time: float(price) for time, price in candles["close"].items()}
-    told = []
+    rows = []
     for time, price in close.items():
         end = time + hours * HOUR
         if end not in close:
             continue
         change = close[end] / price - 1
         label = 2 if change > threshold else 0 if change < -threshold else 1
-        told.append((time, label, end + HOUR))
-    frame = pd.DataFrame(told, columns=["time", "label", "ends_at"]).set_index("time")
+        rows.append((time, label, end + HOUR))
+    frame = pd.DataFrame(rows, columns=["time", "label", "ends_at"]).set_index("time")
     frame["weight"] = slow_uniqueness([(time, time + hours * HOUR) for time in frame.index])
     return frame
 

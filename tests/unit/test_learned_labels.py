@@ -23,8 +23,9 @@ from pipeline.market.trades import TradeRule
 from pipeline.models.base import UNLEARNED, Samples
 from pipeline.models.bundle import FILE
 from pipeline.models.lightgbm import LightGBM
+from pipeline.runner import Context
 from pipeline.stage_configs import plan_run
-from pipeline.stages import paths
+from pipeline.stages import paths, train
 from pipeline.training import labelled_samples, train_head
 from registry.manifest import VerifiedBundle
 from registry.slots import Slot
@@ -185,14 +186,13 @@ def test_every_label_runs_from_candles_to_a_verdict(label: str, home: Path) -> N
     assert predictions.index.is_unique
     assert ("trade" in predictions.index.names) == (label == "long_exit")
     if label == "long_exit":
-        every_row_of_a_trade_is_used()
+        every_row_of_a_trade_with_a_window_is_used()
 
 
-def every_row_of_a_trade_is_used() -> None:
-    """The recipe's lookback asks for windows, which rows of trades do not have."""
+def every_row_of_a_trade_with_a_window_is_used() -> None:
     labels = read_frame(paths.LABELS / "direction.parquet")
     features = read_frame(paths.FEATURES / "hourly46.parquet")
-    with_features = labels.index.droplevel("trade").isin(features.index)
+    with_features = labels.index.droplevel("trade").isin(features.index[23:])
     head = json.loads(paths.TRAINING.read_text())["heads"]["direction"]
     assert head["rows"] == with_features.sum() > 100
 
@@ -227,6 +227,24 @@ def test_every_row_of_a_trade_gets_the_features_of_its_candle() -> None:
     kept = labels[labels.index.get_level_values("time") >= features.index[0][1]]
     assert rows.index.equals(kept.index)
     np.testing.assert_array_equal(rows.label, kept["label"])
+
+
+def test_a_row_of_a_trade_ends_a_whole_window_too() -> None:
+    features, labels = trade_frames()
+    config = train.Config.parse(
+        planned("features=entry37", "label=long_exit").stages["train"] | {"lookback": 6}, "train"
+    )
+    hour, lost = pd.Timedelta(hours=1), features.index[100][1]
+    holed = features.drop(index=(MARKET, lost))
+    whole, found = (
+        train.head_samples(config, Context(()), "direction", each, labels)
+        for each in (features, holed)
+    )
+    gone = whole.index.difference(found.index).get_level_values("time")
+    after = {lost + k * hour for k in range(6)}
+    assert set(gone) == after & set(whole.time)
+    assert len(set(gone)) > 2
+    assert whole.time.min() == features.index[5][1]
 
 
 def test_features_of_trades_join_on_the_trade() -> None:

@@ -113,6 +113,28 @@ def test_the_memory_is_enough(predictor: Predictor) -> None:
     assert predictor.predict(tail) == predictor.predict(CANDLES)
 
 
+def test_the_memory_of_a_head_with_trades_reaches_their_entries(fitted: Fitted) -> None:
+    columns = [*FEATURES["columns"], {"name": "gain", "indicator": "gain", "part": "now"}]
+    label: Node = {
+        TARGET: "pipeline.labels.exit.Exit",
+        "share": 0.8,
+        "horizon_candles": 3,
+        "trades": {"side": "long", "hold": 30},
+    }
+    declared = HeadDeclaration(
+        features={**FEATURES, "columns": columns},
+        label=label,
+        model=TREES,
+        classes=ThreeClass.classes,
+    )
+    other = Predictor.load(
+        SLOT, bundle(fitted, leave=declared), Serving("observe", 0.55, UNTIL), ()
+    )
+    head = other.bundle.heads["leave"]
+    assert other.memory == head.feature_set.memory + 30 + 1
+    assert head.feature_set.memory >= SET.memory
+
+
 def test_a_signal_names_its_candle_and_version(predictor: Predictor) -> None:
     signal = predictor.predict(CANDLES)
     assert signal.slot == "demo/SIM-BTC"

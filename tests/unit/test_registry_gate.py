@@ -113,6 +113,7 @@ def test_every_condition_is_told_with_its_value_and_limit() -> None:
         "finite": (True, True, True),
         "effective_rows": (True, 80.0, 30.0),
         "brier_skill": (True, 0.004, 0.0),
+        "direction_skill": (True, 0.002, 0.0),
         "not_older_than_champion": (True, True, True),
         "not_worse_than_champion": (True, 0.02, 0.02),
         "may_replace_a_trading_champion": (True, True, True),

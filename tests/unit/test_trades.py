@@ -73,6 +73,20 @@ def test_a_trade_never_crosses_a_hole() -> None:
     assert rows.row.tolist() == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("lookback", "of_one", "of_other"), [(1, [1, 2, 4, 5], [7, 8]), (3, [2, 5], [8]), (4, [], [])]
+)
+def test_a_row_ends_so_many_candles_without_a_hole(
+    lookback: int, of_one: list[int], of_other: list[int]
+) -> None:
+    candles = hourly(*[100.0] * 7).drop(index=pd.Timestamp("2025-01-01T03:00Z"))
+    other = hourly(*[100.0] * 3, start="2025-01-01T07:00Z")
+    made = rule(every=1, hold=1)
+    assert trade_rows(candles, made, "1h", lookback).row.tolist() == of_one
+    keyed = pd.concat([key_by_market(candles, "A"), key_by_market(other, "B")])
+    assert trade_rows(keyed, made, "1h", lookback).row.tolist() == of_one + of_other
+
+
 def test_a_trade_never_crosses_into_another_market() -> None:
     one, other = hourly(*[100.0] * 3), hourly(*[50.0] * 3, start="2025-01-01T03:00Z")
     candles = pd.concat([key_by_market(one, "A"), key_by_market(other, "B")])

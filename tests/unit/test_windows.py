@@ -117,6 +117,9 @@ def test_samples_without_a_whole_window_are_left_out() -> None:
     found = windows.with_whole_windows(samples, 3)
     assert found.rows.tolist() == found.label.tolist() == [2, 5, 6]
     assert windows.with_whole_windows(samples, 1).rows.tolist() == rows.tolist()
+    frame = pd.DataFrame(candles.values, candles.index, list(candles.columns))
+    kept = windows.rows_of_whole_windows(frame, 3)
+    assert kept.index.tolist() == candles.index[[2, 5, 6]].tolist()
 
 
 def test_times_finer_than_a_millisecond_unit_are_read_alike() -> None:

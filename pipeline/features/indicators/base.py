@@ -118,9 +118,9 @@ class Indicator:
         try:
             checked: Argument = _adapters(self.function)[name].validate_python(value)
         except ValidationError as error:
-            told = error.errors()[0]["msg"]
+            reason = error.errors()[0]["msg"]
             raise ValueError(
-                f"argument '{name}' of {self.name} is {value!r}: {told[0].lower()}{told[1:]}"
+                f"argument '{name}' of {self.name} is {value!r}: {reason[0].lower()}{reason[1:]}"
             ) from None
         return checked
 

@@ -60,9 +60,9 @@ def divergence(
     values, apart = _oscillator(candles, oscillator)
     price, price_before = last_two(sign * candles.close, window, reach)
     newest, before = clear_pivots(sign * values, apart, window, reach)
-    told = flags((price > price_before) & (before - newest > apart), 0)
-    blank_beginnings(told, candles.starts, window + reach)
-    return told
+    found = flags((price > price_before) & (before - newest > apart), 0)
+    blank_beginnings(found, candles.starts, window + reach)
+    return found
 
 
 def _oscillator(candles: CandleArrays, oscillator: Oscillator) -> tuple[FloatArray, FloatArray]:

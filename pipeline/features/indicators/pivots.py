@@ -138,9 +138,9 @@ def pivot_trend(
 
 def flags(truths: Truths, unknown: int) -> FloatArray:
     """Truths as 1 and 0, NaN for the first `unknown` rows."""
-    told = truths.astype(np.float64)
-    told[:unknown] = np.nan
-    return told
+    found = truths.astype(np.float64)
+    found[:unknown] = np.nan
+    return found
 
 
 def last_two(values: FloatArray, window: int, reach: int) -> tuple[FloatArray, FloatArray]:

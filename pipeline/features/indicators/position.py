@@ -10,12 +10,13 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.arrays import FloatArray
+from pipeline.arrays import FloatArray, RowArray
 from pipeline.features.candle_arrays import CandleArrays
 from pipeline.features.indicators.base import Periods, position_indicator
 from pipeline.features.indicators.candles import relative_change
 from pipeline.kernels import kernel
-from pipeline.market.trades import Integers, TradeRows
+from pipeline.market.gains import gains
+from pipeline.market.trades import TradeRows
 
 GainPart = Literal["now", "peak", "trough", "from_peak"]
 
@@ -46,7 +47,7 @@ def time_held(candles: CandleArrays, rows: TradeRows, unit: Periods = 1) -> Floa
 )
 def gain(candles: CandleArrays, rows: TradeRows, part: GainPart) -> FloatArray:
     """Gain of the trade at this close, without leverage and costs; below 0 it is a loss."""
-    now, peak, trough = candles.shared(_gains, candles.close, rows.row, rows.entry, rows.side)
+    now, peak, trough = candles.shared(gains, candles.close, rows.row, rows.entry, rows.side)
     if part == "now":
         return now
     if part == "from_peak":
@@ -97,36 +98,7 @@ def mean_change(candles: CandleArrays, rows: TradeRows, periods: Periods = 2) ->
 
 
 @kernel
-def _gains(
-    close: FloatArray, row: Integers, entry: Integers, side: Integers
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Gain now, and its extremes since the entry, of rows in order of trade, then of candle.
-
-    Examples
-    --------
-    >>> close, row = np.array([4.0, 5.0, 3.0]), np.array([1, 2])
-    >>> [part.tolist() for part in _gains(close, row, 0 * row, 0 * row + 1)]
-    [[0.25, -0.25], [0.25, 0.25], [0.25, -0.25]]
-    """
-    now, peak, trough = np.empty(row.size), np.empty(row.size), np.empty(row.size)
-    place, current, most, least = 0, 0.0, 0.0, 0.0
-    for number in range(row.size):
-        start, sign = entry[number], side[number]
-        goes_on = number > 0 and start == entry[number - 1] and sign == side[number - 1]
-        if not goes_on or place > row[number]:
-            place, current, most, least = start, 0.0, 0.0, 0.0
-        while place < row[number]:
-            place += 1
-            current = sign * (close[place] / close[start] - 1.0)
-            first = place == start + 1
-            most = current if first else max(most, current)
-            least = current if first else min(least, current)
-        now[number], peak[number], trough[number] = current, most, least
-    return now, peak, trough
-
-
-@kernel
-def _deviation_since(changes: FloatArray, row: Integers, entry: Integers) -> FloatArray:
+def _deviation_since(changes: FloatArray, row: RowArray, entry: RowArray) -> FloatArray:
     """Deviation of the changes after the entry up to each row (Welford 1962)."""
     deviations = np.empty(row.size)
     place, mean, squares = 0, 0.0, 0.0
@@ -145,7 +117,7 @@ def _deviation_since(changes: FloatArray, row: Integers, entry: Integers) -> Flo
 
 
 @kernel
-def _mean_at(changes: FloatArray, row: Integers, periods: int) -> FloatArray:
+def _mean_at(changes: FloatArray, row: RowArray, periods: int) -> FloatArray:
     means = np.empty(row.size)
     for number in range(row.size):
         total = 0.0

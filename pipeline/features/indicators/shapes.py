@@ -50,12 +50,12 @@ def range_share(candles: CandleArrays, part: RangePart) -> FloatArray:
 )
 def engulfing(candles: CandleArrays, kind: EngulfingKind) -> FloatArray:
     """Whether the body turns and reaches beyond the body before at both ends: 1 or 0."""
-    told = np.zeros(candles.close.size, np.bool_)
+    engulfs = np.zeros(candles.close.size, np.bool_)
     sign = 1.0 if kind == "bullish" else -1.0
     before, after = sign * candles.open, sign * candles.close
     turned = (after[:-1] < before[:-1]) & (after[1:] > before[1:])
-    told[1:] = turned & (before[1:] < after[:-1]) & (after[1:] > before[:-1])
-    return flags(told, 1)
+    engulfs[1:] = turned & (before[1:] < after[:-1]) & (after[1:] > before[:-1])
+    return flags(engulfs, 1)
 
 
 @indicator(
