@@ -15,10 +15,11 @@ from registry.errors import RegistryError
 VERBS = {
     "retrain": ("pipeline.commands.retrain", "make a fresh candidate, judge it, promote it"),
     "predict": ("pipeline.commands.predict", "the champion's signal on the newest candle"),
+    "backtest": ("pipeline.commands.backtest", "trade a version's out-of-fold rows, after costs"),
     "tune": ("pipeline.commands.tune", "search a model's settings, trial by trial"),
     "experiments": ("pipeline.commands.experiments", "a readable dvc exp show"),
     "adopt": ("pipeline.commands.adopt", "keep an experiment's settings in conf/tune/"),
-    "registry": ("registry.__main__", "list, show, promote, roll back, verify versions"),
+    "registry": ("pipeline.commands.registry", "list, show, compare, promote, roll back versions"),
     "data": ("pipeline.commands.data", "the candle store: sync, status, import, backup"),
     "features": ("pipeline.commands.features", "columns, formulas and values; show, explain, diff"),
     "compose": ("pipeline.commands.compose", "show what each stage would be told"),

@@ -33,6 +33,8 @@ class Choices(Record):
     model: str
     split: str
     gate: str
+    backtest: str = RECIPE
+    calibration: str = RECIPE
     tune: str = NONE
     as_of: str
     set: Node = Field(default_factory=dict)

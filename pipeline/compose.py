@@ -131,7 +131,7 @@ def _tuned(choices: Choices, conf: Path, own_recipe: Node) -> Choices:
 def _own(choices: Choices, recipe: Recipe) -> Choices:
     own = {
         name: getattr(recipe, name)
-        for name in ("market", "split", "gate")
+        for name in ("market", "split", "gate", "backtest", "calibration")
         if getattr(choices, name) == RECIPE
     }
     return choices.model_copy(update=own)

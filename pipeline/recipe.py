@@ -30,4 +30,6 @@ class Recipe(Record):
     split: str
     validation: str
     gate: str
+    backtest: str
+    calibration: str = "none"
     action_threshold: Annotated[float, Field(ge=0, le=1, description="probability to act on")]

@@ -10,7 +10,7 @@ from pipeline.config import Node
 from pipeline.errors import ConfigError, nearest
 
 HEAD_GROUPS = ("features", "label", "model")
-RUN_GROUPS = ("exchange", "market", "split", "validation", "gate")
+RUN_GROUPS = ("exchange", "market", "split", "calibration", "validation", "gate", "backtest")
 HEADS = "heads"
 WORDS = (*RUN_GROUPS, *HEAD_GROUPS, HEADS, "recipe", *SCALARS)
 

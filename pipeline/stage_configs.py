@@ -11,6 +11,7 @@ from pipeline.code_digest import code_of
 from pipeline.compose import Composed
 from pipeline.config import Node, Record, parse_record, to_yaml
 from pipeline.errors import ConfigError
+from pipeline.evaluation.backtest.profile import Profile
 from pipeline.market.candles import duration, moment
 from pipeline.market.exchanges.base import Market
 from pipeline.parts import (
@@ -25,6 +26,7 @@ from pipeline.parts import (
     written_back,
 )
 from pipeline.runner import LOCAL, TOLD
+from pipeline.splits.around import with_embargo
 from pipeline.stages import download, evaluate, features, labels, train, validate
 from pipeline.trial import LOCAL_KEY, TrialFacts, digest_of
 from pipeline.tune_choice import place
@@ -45,6 +47,7 @@ class RunFacts(Record):
     timeframe: str
     as_of: str
     gate: GateConfig
+    backtest: Profile
     action_threshold: float
     feed: str
     models: dict[str, str]
@@ -99,6 +102,7 @@ def plan_run(composed: Composed) -> Plan:
         timeframe=composed.recipe.timeframe,
         as_of=as_of,
         gate=_gate(composed),
+        backtest=_profile(composed),
         action_threshold=composed.recipe.action_threshold,
         feed=exchange.feed,
         models={name: str(head["model"][TARGET]) for name, head in composed.heads.items()},
@@ -156,6 +160,13 @@ def _gate(composed: Composed) -> GateConfig:
     return parse_record(GateConfig, composed.groups["gate"], f"gate={composed.choices.gate}")
 
 
+def _profile(composed: Composed) -> Profile:
+    where = f"backtest={composed.choices.backtest}"
+    profile = Profile.parse(composed.groups["backtest"], where)
+    profile.execution(composed.recipe.timeframe)
+    return profile
+
+
 def _stages(
     composed: Composed, built: dict[str, dict[str, Any]], as_of: str, market: Market
 ) -> dict[str, Node]:
@@ -190,29 +201,37 @@ def _stages(
         "labels": labels.Config(
             heads={name: head["label"] for name, head in heads.items()}, timeframe=timeframe
         ),
-        "train": train.Config.parse(
-            {
-                "heads": heads,
-                "split": written_back(groups["split"], "split", plugins, _under(composed)),
-                "timeframe": timeframe,
-                "lookback": lookback,
-                "seed": composed.root.seed,
-                "device": composed.root.device,
-            },
-            "train",
-        ),
-        "evaluate": _evaluate(composed, built, as_of),
+        "train": _train(composed, heads, lookback),
+        "evaluate": _evaluate(composed, built, as_of, market),
     }
     return {stage: config.model_dump(mode="json") for stage, config in configs.items()}
 
 
+def _train(composed: Composed, heads: Mapping[str, Node], lookback: int) -> train.Config:
+    groups, plugins, timeframe = composed.groups, composed.root.plugins, composed.recipe.timeframe
+    split, calibration = (
+        written_back(groups[group], group, plugins, _under(composed))
+        for group in ("split", "calibration")
+    )
+    told = {
+        "heads": heads,
+        "split": with_embargo(split, composed.recipe.lookback, timeframe),
+        "calibration": calibration,
+        "timeframe": timeframe,
+        "lookback": lookback,
+        "seed": composed.root.seed,
+        "device": composed.root.device,
+    }
+    return train.Config.parse(told, "train")
+
+
 def _evaluate(
-    composed: Composed, built: Mapping[str, Mapping[str, Any]], as_of: str
+    composed: Composed, built: Mapping[str, Mapping[str, Any]], as_of: str, market: Market
 ) -> evaluate.Config:
     run = {
         "recipe": composed.choices.recipe,
         "exchange": composed.choices.exchange,
-        "market": composed.groups["market"]["name"],
+        "market": market.name,
         "timeframe": composed.recipe.timeframe,
         "as_of": as_of,
     }
@@ -221,7 +240,8 @@ def _evaluate(
         name: meanings_of(parts["label"], composed.recipe.timeframe, f"label of head {name}")
         for name, parts in built.items()
     }
-    told = {**run, "gate": _gate(composed), "heads": classes, "meanings": meanings}
+    judged = {"gate": _gate(composed), "backtest": _profile(composed), "traded": market}
+    told = {**run, **judged, "heads": classes, "meanings": meanings}
     return evaluate.Config.parse(told, "evaluate")
 
 
@@ -231,7 +251,7 @@ def _built(stage: str, config: Node, plugins: tuple[str, ...]) -> Node | list[An
     heads = config["heads"].values()
     labels = [head["label"] for head in heads]
     learning = [node for node in labels if hasattr(resolve_target(node[TARGET], plugins), "learn")]
-    return [config["split"], *(head["model"] for head in heads), *learning]
+    return [config["split"], config["calibration"], *(head["model"] for head in heads), *learning]
 
 
 def _targets(node: Any) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -23,11 +23,14 @@ from pipeline.models.base import (
     Rows,
     Samples,
 )
+from pipeline.models.calibration import Calibration, NoCalibration
 from pipeline.models.majority import Majority
+from pipeline.models.nested_calibration import CalibrationFit, OutOfFoldRows, calibrated_on
+from pipeline.models.probabilities import check_probabilities
 from pipeline.models.windows import step_of
 from pipeline.splits.fold import Fold, Split, check_folds
 
-SUM_TOLERANCE = 1e-6
+UNCALIBRATED = NoCalibration()
 IMPORTANCE = 1  # tells the generator of the importance from that of the fit
 
 
@@ -36,10 +39,11 @@ class TrainedHead:
     """What training one head yields.
 
     ``predictions`` is keyed like the features: ``fold``, one ``p_<class>`` per class
-    (out-of-fold probabilities) and one ``base_<class>`` per class (shares in that fold's training
-    rows); with a learned label also ``label``, by what that fold's training rows taught.
-    ``reports`` and ``rules`` have one entry for each fold and the refit's last; ``importance`` is
-    that of the folds' models on out-of-fold rows.
+    (out-of-fold probabilities, calibrated inside the folds) and one ``base_<class>`` per class
+    (shares in that fold's training rows); with a learned label also ``label``, by what that fold's
+    training rows taught.
+    ``reports``, ``rules`` and ``calibrations`` have one entry for each fold and the refit's last;
+    ``importance`` is that of the folds' models, uncalibrated, on out-of-fold rows.
     """
 
     predictions: pd.DataFrame
@@ -48,19 +52,23 @@ class TrainedHead:
     reports: list[Report]
     importance: list[Importance]
     rules: list[LearnedRule | None]
+    calibrations: list[CalibrationFit]
 
 
 @dataclass(frozen=True, slots=True)
 class PredictedFold:
     """One fold's out-of-fold predictions, rows in the order of its test, and who made them.
 
-    ``label`` is what they are judged by, `rule` what the training rows taught of it.
+    ``label`` is what they are judged by, `rule` what the training rows taught of it; `raw` are
+    the rows before they were calibrated.
     """
 
     predictions: pd.DataFrame
     fitted: Fitted
     label: Classes
     rule: LearnedRule | None
+    raw: OutOfFoldRows
+    calibration: CalibrationFit = field(default_factory=CalibrationFit)
 
 
 def labelled_samples(
@@ -110,7 +118,13 @@ def labelled_samples(
     )
 
 
-def train_head(samples: Samples, model: Model, split: Split, seed: int) -> TrainedHead:
+def train_head(
+    samples: Samples,
+    model: Model,
+    split: Split,
+    seed: int,
+    calibration: Calibration = UNCALIBRATED,
+) -> TrainedHead:
     """Fit `model` on every fold's training rows, predict its test rows, refit on all rows.
 
     Everything fitted is fitted inside the fold; each fit draws from its own generator, so
@@ -118,12 +132,15 @@ def train_head(samples: Samples, model: Model, split: Split, seed: int) -> Train
     """
     folds = checked_folds(samples, split)
     asked, judged = sampled_rows(folds), list[_Judged]()
-    for part in predict_folds(samples, model, folds, seed):
+    for part in predict_folds(samples, model, folds, seed, calibration):
         number = len(judged)
         chance = _generator(seed, number + 1, IMPORTANCE)
         tested = samples.take(asked[number]).judged(part.rule)
         increases = loss_increases(part.fitted, tested, model.lookback, chance)
-        judged.append(_Judged(part.predictions, part.fitted.report(), increases, part.rule))
+        told = part.fitted.report()
+        judged.append(
+            _Judged(part.predictions, told, increases, part.rule, part.raw, part.calibration)
+        )
         del part  # the fold's model goes before the next is fitted
     rule = samples.learned()
     refitted = model.fit(samples.judged(rule), _generator(seed, 0))
@@ -134,6 +151,10 @@ def train_head(samples: Samples, model: Model, split: Split, seed: int) -> Train
         reports=[*(each.report for each in judged), refitted.report()],
         importance=_importance(samples, folds, [each.increases for each in judged]),
         rules=[*(each.rule for each in judged), rule],
+        calibrations=[
+            *(each.calibration for each in judged),
+            calibrated_on([each.raw for each in judged], samples, calibration),
+        ],
     )
 
 
@@ -151,11 +172,20 @@ def checked_folds(samples: Samples, split: Split) -> list[Fold]:
 
 
 def predict_folds(
-    samples: Samples, model: Model, folds: Sequence[Fold], seed: int
+    samples: Samples,
+    model: Model,
+    folds: Sequence[Fold],
+    seed: int,
+    calibration: Calibration = UNCALIBRATED,
 ) -> Iterator[PredictedFold]:
-    """Fit and predict one fold after the other, each when it is asked for."""
+    """Fit, predict and calibrate one fold after the other, each when it is asked for."""
+    earlier: list[OutOfFoldRows] = []
     for number, fold in enumerate(folds):
-        yield _predict_fold(samples, model, fold, number, _generator(seed, number + 1))
+        part = _predict_fold(samples, model, fold, number, _generator(seed, number + 1))
+        learnt = calibrated_on(earlier, samples, calibration, fold.test)
+        earlier.append(part.raw)
+        yield _calibrated(part, learnt, samples.classes)
+        del part  # the fold's model goes before the next is fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +196,8 @@ class _Judged:
     report: Report
     increases: Floats
     rule: LearnedRule | None
+    raw: OutOfFoldRows
+    calibration: CalibrationFit
 
 
 def _rows_of(features: pd.DataFrame, labels: pd.DataFrame) -> tuple[FeatureTable, Rows]:
@@ -223,31 +255,25 @@ def _predict_fold(
     probability = fitted.predict_proba(test.table, test.rows)
     base = Majority().fit(train, rng).predict_proba(test.table, test.rows)
     check_probabilities(probability)
-    columns = {f"p_{name}": probability[:, k] for k, name in enumerate(train.classes)}
+    columns = _columns(train.classes, probability)
     columns |= {f"base_{name}": base[:, k] for k, name in enumerate(train.classes)}
     fold_number = np.full(len(test.rows), number, "int16")
     own = {} if rule is None else {"label": test.label}
     frame = pd.DataFrame({"fold": fold_number, **columns, **own}, index=samples.index[fold.test])
-    return PredictedFold(frame, fitted, test.label, rule)
+    raw = OutOfFoldRows(fold.test, probability, test.label)
+    return PredictedFold(frame, fitted, test.label, rule, raw)
 
 
-def check_probabilities(probability: Floats) -> None:
-    """Refuse probabilities that are not finite, not in [0, 1], or do not sum to 1.
+def _calibrated(
+    part: PredictedFold, learnt: CalibrationFit, classes: Sequence[str]
+) -> PredictedFold:
+    if learnt.calibrator is None:
+        return replace(part, calibration=learnt)
+    probability = learnt.calibrator.apply(part.raw.probability)
+    check_probabilities(probability)
+    predictions = part.predictions.assign(**_columns(classes, probability))
+    return replace(part, predictions=predictions, calibration=learnt)
 
-    Raises
-    ------
-    DataError
-        Naming the first bad row.
-    """
-    fine = np.isfinite(probability).all(axis=1) & (
-        np.abs(probability.sum(axis=1) - 1) < SUM_TOLERANCE
-    )
-    fine &= ((probability >= 0) & (probability <= 1)).all(axis=1)
-    if not fine.all():
-        row = int(np.flatnonzero(~fine)[0])
-        raise DataError(
-            "the model's probabilities are not probabilities",
-            where=f"row {row}",
-            found=str(probability[row].tolist()),
-            expected="finite values in [0, 1] that sum to 1",
-        )
+
+def _columns(classes: Sequence[str], probability: Floats) -> dict[str, Floats]:
+    return {f"p_{name}": probability[:, k] for k, name in enumerate(classes)}

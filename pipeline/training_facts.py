@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,8 @@ import pandas as pd
 
 from pipeline.labels.learned import LearnedRule
 from pipeline.models.base import Report, Rows, Samples
-from pipeline.splits.fold import Fold
+from pipeline.models.nested_calibration import CalibrationFit
+from pipeline.splits.fold import Fold, blocks_of
 from pipeline.training import TrainedHead
 
 REFIT = "refit"
@@ -34,8 +35,10 @@ def head_facts(samples: Samples, trained: TrainedHead, model: str, lookback: int
     -------
     dict
         ``model``, ``lookback``, ``columns``, ``rows``, ``shape`` and ``bytes`` of the feature
-        table, ``classes`` in order of the label's index, ``class_shares``, ``fits`` (one for
-        each fold, then the refit; moments are open times) and ``importance``.
+        table, ``classes`` in order of the label's index, ``class_shares``, ``paths`` (how often
+        a tested row is predicted), ``fits`` (one for each fold, then the refit; moments are open
+        times, blocks are unbroken spans of rows; ``calibration`` says on how many out-of-fold rows,
+        or why not) and ``importance``.
     """
     table, rows = samples.table, len(samples.rows)
     width = len(table.columns)
@@ -51,9 +54,12 @@ def head_facts(samples: Samples, trained: TrainedHead, model: str, lookback: int
         "bytes": table.values.nbytes,
         "classes": list(samples.classes),
         "class_shares": _class_shares(samples.judged(trained.rules[-1])),
+        "paths": _most_predictions(trained.folds),
         "fits": [
-            _fit(name, samples, fold, report) | _learned(samples, fold, rule)
-            for (name, fold), report, rule in zip(cuts, trained.reports, trained.rules, strict=True)
+            _fit(name, samples, fold, report) | _learned(samples, fold, rule) | _calibrated(learnt)
+            for (name, fold), report, rule, learnt in zip(
+                cuts, trained.reports, trained.rules, trained.calibrations, strict=True
+            )
         ],
         "importance": [asdict(column) for column in trained.importance],
     }
@@ -64,15 +70,19 @@ def _class_shares(samples: Samples) -> dict[str, float]:
     return dict(zip(samples.classes, (counts / counts.sum()).tolist(), strict=True))
 
 
+def _most_predictions(folds: Sequence[Fold]) -> int:
+    return int(np.bincount(np.concatenate([fold.test for fold in folds])).max())
+
+
 def _fit(name: str, samples: Samples, fold: Fold, report: Report) -> Facts:
     spans: Mapping[str, Rows] = {
         "train": fold.train,
-        "purged": _purged(samples, fold),
+        "purged": fold.purged,
         "test": fold.test,
     }
     facts: Facts = {"fit": name}
     for kind, rows in spans.items():
-        facts |= _span(kind, samples.time[rows]) if len(rows) else {}
+        facts |= _span(kind, samples.time, rows) if len(rows) else {}
     return {**facts, "parts": report}
 
 
@@ -89,17 +99,20 @@ def _learned(samples: Samples, fold: Fold, rule: LearnedRule | None) -> Facts:
     return {"learned": rule.model_dump(), **shares}
 
 
-def _purged(samples: Samples, fold: Fold) -> Rows:
-    """Rows before the test whose label reaches into it; `check_folds` lets none into training."""
-    if len(fold.test) == 0:
-        return fold.test
-    opens = samples.time[fold.test].min()
-    return np.flatnonzero((samples.time < opens) & (samples.ends_at > opens))
+def _calibrated(learnt: CalibrationFit) -> Facts:
+    facts = learnt.facts()
+    return {"calibration": facts} if facts else {}
 
 
-def _span(kind: str, time: pd.DatetimeIndex) -> Facts:
+def _span(kind: str, time: pd.DatetimeIndex, rows: Rows) -> Facts:
+    blocks = [_ends(time[block]) for block in blocks_of(rows, time)]
     return {
-        f"{kind}_rows": len(time),
-        f"{kind}_from": time.min().isoformat(),
-        f"{kind}_to": time.max().isoformat(),
+        f"{kind}_rows": len(rows),
+        f"{kind}_from": blocks[0][0],
+        f"{kind}_to": blocks[-1][1],
+        f"{kind}_blocks": blocks,
     }
+
+
+def _ends(time: pd.DatetimeIndex) -> list[str]:
+    return [time.min().isoformat(), time.max().isoformat()]

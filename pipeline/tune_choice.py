@@ -22,7 +22,7 @@ from registry.errors import RegistryError
 from registry.slots import Slot
 
 GROUP = "tune"
-CHOSEN = (*HEAD_GROUPS, "split")
+CHOSEN = (*HEAD_GROUPS, "split", "calibration")
 SET = (*CHOSEN, HEADS)
 
 

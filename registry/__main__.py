@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if getattr(told, "slot", None) is not None:
             told.slot = Slot.parse(told.slot)
-        return run(Registry(told.root or _default_root()), told)
+        return run(Registry(told.root or default_root()), told)
     except RegistryError as error:
         print(f"error: {error}", file=sys.stderr)
     except BrokenPipeError:
@@ -209,7 +209,14 @@ def _who() -> str:
         return f"user {os.getuid()}"
 
 
-def _default_root() -> Path:
+def default_root() -> Path:
+    """Where the registry of this checkout lies.
+
+    Raises
+    ------
+    RegistryError
+        When no folder above is a checkout.
+    """
     for variable in ("VINTAGE_HOME", "DVC_ROOT"):
         if value := os.environ.get(variable):
             return Path(value) / _FOLDER
@@ -222,7 +229,10 @@ def _default_root() -> Path:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(_ME, description="Versions of models, and champions.")
+    more = f"{_ME} compare SLOT VERSION [AGAINST] holds two versions against each other."
+    parser = argparse.ArgumentParser(
+        _ME, description="Versions of models, and champions.", epilog=more
+    )
     parser.add_argument("--root", type=Path, help="default: models/registry of the checkout")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _command(commands, "list", _list, "slots, their champions and how they scored")

@@ -34,7 +34,8 @@ class DataSpan(BaseModel):
 class HeadCard(BaseModel):
     """One head: names of its triple, its ordered columns and what its labels looked like.
 
-    `rows` counts the labelled rows, `class_shares` are their shares.
+    `rows` counts the labelled rows, `class_shares` are their shares; `calibration` is None where
+    probabilities are the model's own.
     """
 
     model_config = _STRICT
@@ -44,6 +45,7 @@ class HeadCard(BaseModel):
     columns: tuple[str, ...]
     label: str
     model: str
+    calibration: str | None = None
     classes: tuple[str, ...]
     rows: Annotated[int, Field(ge=0)]
     class_shares: dict[str, Share]

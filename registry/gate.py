@@ -6,12 +6,15 @@ The registry compares evidence that others computed; it never looks at predictio
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
+
+from registry.evidence import ChampionEvidence, Evidence
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 Outcome = Literal["promote", "observe", "refuse"]
+DECIDED = "decided_against_champion"
 
 
 class GateConfig(BaseModel):
@@ -29,52 +32,6 @@ class GateConfig(BaseModel):
     min_common_rows: Annotated[
         int, Field(gt=0, description="rows that both models predicted, below which none compare")
     ] = 50
-
-
-class ChampionEvidence(BaseModel):
-    """The candidate against the champion on rows that neither was fitted on.
-
-    `log_loss_difference` is candidate minus champion, mean over the common rows, in nats;
-    `is_newer` says that the champion knows later candles than the candidate.
-    """
-
-    model_config = _STRICT
-
-    version: str
-    mode: Literal["observe", "trade"]
-    comparable: bool
-    common_rows: Annotated[int, Field(ge=0)] = 0
-    log_loss_difference: float | None = None
-    why_not: str = ""
-    is_newer: bool = False
-
-    @model_validator(mode="after")
-    def _check_comparison(self) -> Self:
-        if self.comparable and self.log_loss_difference is None:
-            raise ValueError("a comparable champion needs a log_loss_difference")
-        return self
-
-
-class Evidence(BaseModel):
-    """What is known of a candidate; figures are out-of-fold.
-
-    `brier_skill` is 1 - Brier(model) / Brier(training shares): above 0 is better than its
-    baseline; `brier_skill_low` is the lower end of its one-sided 95 % interval. The same of
-    sell against buy among the rows that moved is `direction_skill`, None where no head tells
-    them apart. `finite` says whether all of its figures are.
-    """
-
-    model_config = _STRICT
-
-    finite: bool
-    effective_rows: float
-    brier_skill: float
-    brier_skill_low: float
-    direction_skill: float | None = None
-    direction_skill_low: float | None = None
-    balanced_accuracy: float
-    classes: Annotated[int, Field(ge=2)]
-    champion: ChampionEvidence | None = None
 
 
 class Condition(BaseModel):
@@ -103,10 +60,11 @@ def judge(evidence: Evidence, config: GateConfig) -> Verdict:
     """Decide what becomes of a candidate.
 
     Figures that are not finite, a candidate that knows less of the past than the champion, or
-    one that is clearly worse: refuse. Too few independent rows (undecidable), no skill over
-    the baseline, or none in direction: observe (signals, no decisions). Otherwise promote. A
-    champion that trades gives way only to a candidate that would be promoted and is shown to be
-    not worse; one that is observed gives way to any candidate that is not shown to be worse.
+    one that is clearly worse (by more than the limit even at the low end of the interval):
+    refuse. Too few independent rows (undecidable), no skill over the baseline, none in direction,
+    or an interval that reaches beyond the limit (undecidable): observe (signals, no decisions).
+    Otherwise promote. A champion that trades gives way only to a candidate that would be promoted
+    and was compared; one that is observed gives way to any that is not shown to be worse.
 
     Examples
     --------
@@ -122,6 +80,8 @@ def judge(evidence: Evidence, config: GateConfig) -> Verdict:
     if champion is not None:
         compared = _comparison(champion, config)
         stops += [_not_older(champion), _not_worse(champion, config, compared)]
+        if stops[-1].passed and not compared:
+            doubts.append(_decided(champion, config))
         if champion.mode == "trade":
             stops.append(_replaces_trading(champion, compared, [d for d in doubts if not d.passed]))
     broken = [condition for condition in stops[:1] if not condition.passed]
@@ -146,7 +106,7 @@ def _finite(evidence: Evidence) -> Condition:
         evidence.direction_skill_low or 0.0,
     ]
     if evidence.champion and evidence.champion.comparable:
-        figures.append(evidence.champion.log_loss_difference or 0.0)
+        figures += evidence.champion.interval
     passed = evidence.finite and all(math.isfinite(figure) for figure in figures)
     return Condition(
         name="finite",
@@ -229,22 +189,37 @@ def _comparison(champion: ChampionEvidence, config: GateConfig) -> str:
 
 
 def _not_worse(champion: ChampionEvidence, config: GateConfig, why_not: str) -> Condition:
-    difference, most = champion.log_loss_difference, config.max_log_loss_increase
-    if why_not or difference is None:
+    (difference, low, high), most = champion.interval, config.max_log_loss_increase
+    if why_not:
         passed, told = True, f"it cannot be compared with {champion.version} ({why_not})"
     else:
-        passed = difference <= most
+        passed = low <= most
         worse = "not clearly worse" if passed else "clearly worse"
         told = (
             f"it is {worse} than {champion.version} (log loss {difference:+.4f} a row on "
-            f"{champion.common_rows} common rows, up to {most:+.4f} is allowed)"
+            f"{champion.common_rows} common rows, with 90 % confidence {low:+.4f} to "
+            f"{high:+.4f}; up to {most:+.4f} is allowed)"
         )
     return Condition(
         name="not_worse_than_champion",
         passed=passed,
-        value=None if difference is None else _number(difference),
+        value=None if why_not else _number(low),
         limit=most,
         reason=told,
+    )
+
+
+def _decided(champion: ChampionEvidence, config: GateConfig) -> Condition:
+    (_, _, high), most = champion.interval, config.max_log_loss_increase
+    passed = high <= most
+    told = "it is shown to be as good as" if passed else "undecidable: it may be worse than"
+    return Condition(
+        name=DECIDED,
+        passed=passed,
+        value=_number(high),
+        limit=most,
+        reason=f"{told} {champion.version} (log loss up to {high:+.4f} a row on "
+        f"{champion.common_rows} common rows, {most:+.4f} is allowed)",
     )
 
 
@@ -272,7 +247,8 @@ def _sentence(
         return f"Refuse: {'; '.join(condition.reason for condition in failed)}."
     if outcome == "observe":
         told = " and ".join(condition.reason for condition in failed)
-        compared = f"; {against[0].reason}" if against else ""
+        open_still = any(condition.name == DECIDED for condition in failed)
+        compared = f"; {against[0].reason}" if against and not open_still else ""
         return f"Observe, signals but no decisions: {told}{compared}."
     beside = against[0].reason if against else "there is no champion yet"
     figures = (

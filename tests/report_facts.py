@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.evaluation.baselines import CLIMATOLOGY, MAJORITY, PERSISTENCE
 from pipeline.evaluation.metrics import confusion, score_head
 from pipeline.evaluation.report import ReportFacts, render
+from pipeline.evaluation.scorecard import Head, figures
+from pipeline.evaluation.trading import Trading
 from pipeline.evaluation.training_report import per_class
 from tests.conftest import AS_OF
 from tests.pages import Element, parse
@@ -55,9 +58,11 @@ def fits_of(joined: pd.DataFrame, curves: bool) -> list[dict[str, Any]]:
         for name, (first, last) in spans.items():
             fit[f"{name}_rows"] = int((last - first) / step) + 1
             fit |= {f"{name}_from": first.isoformat(), f"{name}_to": last.isoformat()}
+            fit[f"{name}_blocks"] = [[first.isoformat(), last.isoformat()]]
         fits.append(fit)
     last = joined.index.get_level_values("time")[-1].isoformat()
     whole = {"train_rows": 3000, "train_from": start.isoformat(), "train_to": last}
+    whole["train_blocks"] = [[start.isoformat(), last]]
     return [*fits, {"fit": "refit", **whole, "parts": parts}]
 
 
@@ -82,7 +87,17 @@ class Told:
         probability = self.joined[[f"p_{name}" for name in self.classes]].to_numpy()
         counts = confusion(probability, self.joined["label"].to_numpy())
         scores = score_head(self.joined, self.classes, "1h")
-        return {"scores": scores, "classes": list(self.classes), "confusion": counts.tolist()}
+        facts = {"scores": scores, "classes": list(self.classes), "confusion": counts.tolist()}
+        return facts | self.carded()
+
+    def carded(self) -> dict[str, Any]:
+        base = self.joined[[f"base_{name}" for name in self.classes]].to_numpy()
+        others = dict.fromkeys((MAJORITY, PERSISTENCE, CLIMATOLOGY), base)
+        metrics = figures(Head(self.joined, self.classes, "1h", others))
+        part = {"rows": 200, "effective_rows": 90.0, "metrics": metrics}
+        empty = {"rows": 0, "effective_rows": 0.0, "metrics": {}}
+        by_regime = {"calm": part, "normal": {**part, "effective_rows": None}, "wild": empty}
+        return {"metrics": metrics, "by_regime": by_regime, "by_month": {"2025-10": part}}
 
     def trained(self) -> dict[str, Any]:
         counts = np.array(self.scored()["confusion"])
@@ -96,6 +111,7 @@ class Told:
             "classes": list(self.classes),
             "class_shares": dict.fromkeys(self.classes, 1 / len(self.classes)),
             "fits": fits_of(self.joined, self.curves),
+            "paths": 1,
             "importance": self.importance,
             "confusion": counts.tolist(),
             "per_class": per_class(counts, self.classes),
@@ -131,6 +147,7 @@ def facts_of(heads: dict[str, Told] | None = None, **changed: Any) -> ReportFact
         quality={"candles": 4000, "missing": 0, "holes": 0, "history_short": False},
         candles=candles_of(),
         out_of_fold={name: head.joined for name, head in heads.items()},
+        trading=Trading(None, "no head says when to enter"),
     )
     return replace(facts, **changed)
 

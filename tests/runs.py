@@ -27,6 +27,9 @@ FACTS = (
     paths.CONFUSION,
     paths.LOSS,
     paths.IMPORTANCE,
+    paths.BACKTEST,
+    paths.TRADES,
+    paths.EQUITY,
 )
 
 

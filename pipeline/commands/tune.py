@@ -22,10 +22,11 @@ from pipeline.experiments.tune import DIGITS, Tuned
 from pipeline.operations.adoption import replaces, standing_slot
 from pipeline.operations.retrain import Places
 from pipeline.operations.tuning import Asked, Outcome, adopt_best, tune_slot
+from pipeline.tune_choice import CHOSEN
 
 SHOWN = 5
 MOST_TRIALS = 100_000
-DROPPED = ("model", "features", "label", "split", "heads", "tune")  # what a tune file says itself
+DROPPED = (*CHOSEN, "heads", "tune")  # what a tune file says itself
 EXAMPLES = (
     "vintage tune recipe=demo --trials 20",
     "vintage tune recipe=demo model=lstm --trials 10 --adopt",

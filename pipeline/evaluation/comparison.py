@@ -1,63 +1,154 @@
-"""Evidence for a gate: a candidate beside its baselines and beside the champion."""
+"""Evidence for a gate: a candidate held against the champion, row by row.
+
+Two models are held against each other on rows that neither was fitted on: rows that the models of
+both versions' folds predicted out of fold, or, of a deployed model, rows after its ``as_of``. Every
+other prediction flatters who made it and is refused.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.metrics import Floats, log_loss
+from pipeline.evaluation.bootstrap import SEED, Ints, blocks_of, drawn_sums, interval, spans_of
+from pipeline.evaluation.metrics import log_loss, probabilities
+from pipeline.evaluation.statistics import diebold_mariano, mcnemar
+
+Word = Literal["better", "worse", "undecidable"]
+NO_ROWS = "no candle was predicted out of fold by both"
+DIFFERENCE, HITS = "difference", "hits"
 
 
 @dataclass(frozen=True, slots=True)
 class OutOfFold:
-    """A head's out-of-fold predictions joined with what happened, and its label's declaration."""
+    """A head's predictions joined with what happened, and its label's declaration.
+
+    `frame` is keyed by market and time and has ``label``, ``ends_at``, ``p_<class>`` and ``fold``;
+    `as_of` is that of the deployed model that predicted them, None where the folds' models did.
+    """
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
     label: object
+    as_of: pd.Timestamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Candidate against champion on the rows both predicted out of fold."""
+    """Candidate against champion on the rows both predicted without being fitted on them.
+
+    `log_loss_difference` is candidate minus champion, mean over the rows, in nats; `low` and
+    `high` are its 90 % interval by the block bootstrap of paired rows. `diebold_mariano_p` is of
+    equal log loss, `mcnemar_p` of naming the right class equally often.
+    """
 
     comparable: bool
-    why_not: str
-    common_rows: int
-    log_loss_difference: float
+    why_not: str = ""
+    common_rows: int = 0
+    log_loss_difference: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    diebold_mariano_p: float = 1.0
+    mcnemar_p: float = 1.0
+
+    @property
+    def word(self) -> Word:
+        """What the interval says of the candidate; of equal models one in ten is called unequal."""
+        if self.high < 0:
+            return "better"
+        return "worse" if self.low > 0 else "undecidable"
 
 
-def compare(candidate: Mapping[str, OutOfFold], champion: Mapping[str, OutOfFold]) -> Difference:
-    """Mean log loss of the candidate minus the champion's, over the rows both have.
+def compare(
+    candidate: Mapping[str, OutOfFold], champion: Mapping[str, OutOfFold], timeframe: str
+) -> Difference:
+    """Hold a candidate against a champion over the rows of every head that both have.
 
-    Only out-of-fold against out-of-fold on common rows is evidence; heads that differ in
-    name, classes or label are no common ground, nor are rows whose outcome both tell
-    differently because the candles were revised in between, or a label learned from other rows.
+    Heads that differ in name, classes or label are no common ground, nor are rows whose outcome
+    both tell differently because the candles were revised in between, or a label learned from
+    other rows. Predictions of neither kind that the module names are refused.
     """
     if sorted(candidate) != sorted(champion):
-        return Difference(False, "the heads differ", 0, 0.0)
-    parts = []
+        return Difference(False, "the heads differ")
     for head, ours in candidate.items():
         theirs = champion[head]
         if (ours.classes, ours.label) != (theirs.classes, theirs.label):
-            return Difference(False, f"the label of head {head} differs", 0, 0.0)
-        parts.append(_differences(ours, theirs))
-    every = np.concatenate(parts)
-    if len(every) == 0:
-        return Difference(False, "no candle was predicted out of fold by both", 0, 0.0)
-    return Difference(True, "", len(every), float(every.mean()))
+            return Difference(False, f"the label of head {head} differs")
+        for who, predicted in (("candidate", ours), ("champion", theirs)):
+            if why_not := _flattered(predicted):
+                return Difference(False, f"{why_not} of the {who}'s head {head}")
+    every = pd.concat([_paired(ours, champion[head]) for head, ours in candidate.items()])
+    if every.empty:
+        return Difference(False, NO_ROWS)
+    return _difference(every, timeframe)
 
 
-def _differences(ours: OutOfFold, theirs: OutOfFold) -> Floats:
-    common = ours.frame.index.intersection(theirs.frame.index)
+def after(predicted: OutOfFold, as_of: pd.Timestamp) -> OutOfFold:
+    """The rows whose candle opened at `as_of` or later: a model of that moment knew none."""
+    time = predicted.frame.index.get_level_values("time")
+    frame = predicted.frame[time >= as_of]
+    return OutOfFold(frame, predicted.classes, predicted.label, predicted.as_of)
+
+
+def independent_moments(moment: Ints, last_seen: Ints) -> Ints:
+    """Moments, each the first whose labels see nothing that those of the one before saw.
+
+    Examples
+    --------
+    >>> independent_moments(np.array([0, 0, 1, 2, 3]), np.array([1, 2, 3, 3, 5])).tolist()
+    [0, 2, 3]
+    """
+    seen = np.zeros(int(moment.max(initial=-1)) + 1, "int64")
+    np.maximum.at(seen, moment, last_seen)
+    chosen, free = [], 0
+    for each, last in enumerate(seen.tolist()):
+        if each >= free:
+            chosen.append(each)
+            free = last
+    return np.array(chosen, "int64")
+
+
+def _flattered(predicted: OutOfFold) -> str:
+    """Why predictions are no evidence; empty when they are."""
+    if predicted.as_of is None:
+        told = "fold" in predicted.frame and bool((predicted.frame["fold"] >= 0).all())
+        return "" if told else "it is not known that the predictions are out of fold"
+    early = len(predicted.frame) - len(after(predicted, predicted.as_of).frame)
+    return f"{early} rows before as_of are in the deployed model's predictions" if early else ""
+
+
+def _paired(ours: OutOfFold, theirs: OutOfFold) -> pd.DataFrame:
+    common = ours.frame.index.intersection(theirs.frame.index).sort_values()
     mine, other = ours.frame.loc[common], theirs.frame.loc[common]
-    agreed = mine["label"].to_numpy() == other["label"].to_numpy()
-    return _losses(mine[agreed], ours.classes) - _losses(other[agreed], ours.classes)
+    agreed = (mine["label"] == other["label"]).to_numpy(bool)
+    happened = mine["label"].to_numpy("int64")
+    each = [probabilities(rows, ours.classes) for rows in (mine, other)]
+    loss = log_loss(each[0], happened) - log_loss(each[1], happened)
+    right = [(chances.argmax(axis=1) == happened).astype("int64") for chances in each]
+    columns = {DIFFERENCE: loss, HITS: right[0] - right[1], "ends_at": mine["ends_at"]}
+    return pd.DataFrame(columns, common)[agreed]
 
 
-def _losses(rows: pd.DataFrame, classes: tuple[str, ...]) -> Floats:
-    probability = rows[[f"p_{name}" for name in classes]].to_numpy("float64")
-    return log_loss(probability, rows["label"].to_numpy("int64"))
+def _difference(paired: pd.DataFrame, timeframe: str) -> Difference:
+    blocks = blocks_of(paired, timeframe)
+    loss = paired[DIFFERENCE].to_numpy("float64")
+    columns = np.column_stack([loss, np.ones(len(loss))])
+    sums = drawn_sums(columns, blocks, np.random.default_rng(SEED))
+    low, high = interval(sums[:, 0] / sums[:, 1], blocks.widening)
+    moment, last_seen = spans_of(paired, timeframe)
+    by_moment = np.bincount(moment, loss, blocks.moments).astype("float64")
+    hits = np.bincount(moment, paired[HITS].to_numpy("float64"), blocks.moments)
+    chosen = hits[independent_moments(moment, last_seen)]
+    return Difference(
+        comparable=True,
+        common_rows=len(loss),
+        log_loss_difference=float(loss.mean()),
+        low=low,
+        high=high,
+        diebold_mariano_p=diebold_mariano(by_moment, max(int((last_seen - moment).max()), 1)),
+        mcnemar_p=mcnemar(int((chosen > 0).sum()), int((chosen < 0).sum())),
+    )

@@ -1,4 +1,4 @@
-"""How many independent rows overlapping labels are worth, and what that leaves of a score."""
+"""How many independent rows overlapping labels are worth."""
 
 from __future__ import annotations
 
@@ -43,19 +43,4 @@ def skill(loss: Floats, base_loss: Floats) -> float:
     >>> skill(np.array([0.25, 0.75]), np.zeros(2))
     -0.5
     """
-    return float((base_loss - loss).mean() / _scale(base_loss))
-
-
-def skill_interval(loss: Floats, base_loss: Floats, independent: float) -> float:
-    """Lower end of the one-sided 95 % interval of `skill`.
-
-    The standard error of the mean difference is taken over the effective number of
-    independent rows, not over all rows.
-    """
-    difference = base_loss - loss
-    error = float(difference.std()) / np.sqrt(max(independent, 1.0))
-    return float((difference.mean() - ONE_SIDED_95 * error) / _scale(base_loss))
-
-
-def _scale(base_loss: Floats) -> float:
-    return float(base_loss.mean()) or 1.0
+    return float((base_loss - loss).mean() / (float(base_loss.mean()) or 1.0))

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from pipeline.evaluation.metrics import Scores
-from registry.gate import ChampionEvidence, Evidence, GateConfig, Verdict, judge
+from registry.evidence import ChampionEvidence, Evidence
+from registry.gate import GateConfig, Verdict, judge
 
 UNDECIDABLE = "undecidable"
 

@@ -12,7 +12,11 @@ brier_skill         1 - Brier(p) / Brier(b); 0 is no better than b, whatever b i
 average_precision   mean over the classes that occur of one-against-rest AP
 rows                rows scored
 effective_rows      sum of average uniqueness: how many independent rows that is
+detectable_skill    Brier skill that so many rows show four times out of five
+calibration_error   mean distance of probabilities from how often it then happened
 ==================  ============================================================
+
+What else is told of a head stands in `pipeline.evaluation.scorecard`.
 """
 
 from __future__ import annotations
@@ -21,7 +25,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipeline.evaluation.effective import effective_rows, skill, skill_interval
+from pipeline.evaluation.bootstrap import Blocks, blocks_of, deviation, interval
+from pipeline.evaluation.effective import effective_rows
+from pipeline.evaluation.measures import Outcomes, direction_figures, mean_figures, odds
+from pipeline.evaluation.measures import brier as brier  # noqa: PLC0414 - offered here too
+from pipeline.evaluation.measures import log_loss as log_loss  # noqa: PLC0414
+from pipeline.evaluation.ranking import ranked
 
 MOVES = ("sell", "buy")
 SAME = 1e-9  # difference of probabilities that says nothing
@@ -36,7 +45,10 @@ FLAT = (
     "average_precision",
     "rows",
     "effective_rows",
+    "detectable_skill",
+    "calibration_error",
 )
+POWER = 1.645 + 0.842  # deviations: 5 % one-sided, seen four times out of five
 
 
 def with_outcomes(predictions: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
@@ -62,20 +74,38 @@ def score_head(joined: pd.DataFrame, classes: tuple[str, ...], timeframe: str) -
     -------
     dict
         The flat names above, and ``brier_skill_low``, the lower end of its one-sided 95 %
-        interval; for a head that tells sell from buy and from something between, also
-        ``direction_skill`` and ``direction_skill_low``, see `direction_rows`; not rounded.
+        interval by the block bootstrap; for a head that tells sell from buy and from something
+        between, also ``direction_skill``, ``direction_skill_low`` and ``direction_auc``, of sell
+        against buy among the rows that moved; not rounded.
     """
-    if not {*MOVES} < {*classes}:
-        return _scores(joined, classes, timeframe)
-    moves = direction_rows(joined, classes)
-    skills = {"brier_skill": 0.0, "brier_skill_low": 0.0}
-    if len(moves):
-        skills = _scores(moves, MOVES, timeframe)
-    direction = {
-        "direction_skill": skills["brier_skill"],
-        "direction_skill_low": skills["brier_skill_low"],
+    outcomes = outcomes_of(joined, classes, timeframe)
+    probability, base = probabilities(joined, classes), outcomes.against["brier_skill"]
+    found = mean_figures(probability, outcomes)
+    skill, widened = found["brier_skill"], outcomes.blocks.widening
+    scores = {name: float(found[name][0]) for name in FLAT if name in found} | {
+        "majority_accuracy": float((base.argmax(axis=1) == outcomes.happened).mean()),
+        "average_precision": average_precision(probability, outcomes.happened),
+        "rows": float(len(joined)),
+        "effective_rows": effective_rows(joined, timeframe),
+        "detectable_skill": POWER * deviation(skill, widened),
+        "brier_skill_low": interval(skill, widened)[0],
     }
-    return _scores(joined, classes, timeframe) | direction
+    return scores | (_direction(probability, outcomes) if outcomes.has_direction else {})
+
+
+def outcomes_of(joined: pd.DataFrame, classes: tuple[str, ...], timeframe: str) -> Outcomes:
+    """What happened at joined rows, the training shares to be better than, and the blocks."""
+    return Outcomes(
+        happened=joined["label"].to_numpy("int64"),
+        classes=classes,
+        against={"brier_skill": probabilities(joined, classes, "base")},
+        blocks=blocks_of(joined, timeframe),
+    )
+
+
+def probabilities(joined: pd.DataFrame, classes: tuple[str, ...], kind: str = "p") -> Floats:
+    """Columns ``<kind>_<class>``, shape (rows, classes)."""
+    return joined[[f"{kind}_{name}" for name in classes]].to_numpy("float64")
 
 
 def direction_rows(joined: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -98,31 +128,10 @@ def direction_rows(joined: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFra
     moves = joined[joined["label"].isin(places)]
     columns: dict[str, Floats] = {}
     for kind in ("p", "base"):
-        pair = moves[[f"{kind}_{name}" for name in MOVES]].to_numpy("float64")
-        total = pair.sum(axis=1, keepdims=True)
-        shares = np.divide(pair, total, out=np.full(pair.shape, 0.5), where=total > 0)
-        columns |= {f"{kind}_{name}": shares[:, k] for k, name in enumerate(MOVES)}
+        rise = odds(probabilities(moves, MOVES, kind))
+        columns |= {f"{kind}_{MOVES[0]}": 1 - rise, f"{kind}_{MOVES[1]}": rise}
     label = (moves["label"] == places[1]).astype("int8")
     return pd.DataFrame(columns, moves.index).assign(label=label, ends_at=moves["ends_at"])
-
-
-def _scores(joined: pd.DataFrame, classes: tuple[str, ...], timeframe: str) -> Scores:
-    happened = joined["label"].to_numpy("int64")
-    probability = joined[[f"p_{name}" for name in classes]].to_numpy("float64")
-    base = joined[[f"base_{name}" for name in classes]].to_numpy("float64")
-    independent = effective_rows(joined, timeframe)
-    loss, base_loss = brier(probability, happened), brier(base, happened)
-    return {
-        "balanced_accuracy": balanced_accuracy(probability.argmax(axis=1), happened),
-        "accuracy": float((probability.argmax(axis=1) == happened).mean()),
-        "majority_accuracy": float((base.argmax(axis=1) == happened).mean()),
-        "log_loss": float(log_loss(probability, happened).mean()),
-        "brier_skill": skill(loss, base_loss),
-        "brier_skill_low": skill_interval(loss, base_loss, independent),
-        "average_precision": average_precision(probability, happened),
-        "rows": float(len(joined)),
-        "effective_rows": independent,
-    }
 
 
 def balanced_accuracy(predicted: npt.NDArray[np.int64], happened: npt.NDArray[np.int64]) -> float:
@@ -137,24 +146,14 @@ def balanced_accuracy(predicted: npt.NDArray[np.int64], happened: npt.NDArray[np
     return float(np.mean(recalls))
 
 
-def brier(probability: Floats, happened: npt.NDArray[np.int64]) -> Floats:
-    """Squared distance of the probabilities from what happened, per row."""
-    truth = np.eye(probability.shape[1])[happened]
-    return np.asarray(((probability - truth) ** 2).sum(axis=1))
-
-
-def log_loss(probability: Floats, happened: npt.NDArray[np.int64]) -> Floats:
-    """Minus log of the probability given to what happened, per row, in nats."""
-    chosen = probability[np.arange(len(happened)), happened]
-    return np.asarray(-np.log(np.clip(chosen, 1e-15, 1.0)))
-
-
 def average_precision(probability: Floats, happened: npt.NDArray[np.int64]) -> float:
     """Mean over the classes that happened of one-against-rest average precision."""
-    from sklearn.metrics import average_precision_score
-
-    present = np.unique(happened)
-    scores = [average_precision_score(happened == k, probability[:, k]) for k in present]
+    rows = len(happened)
+    alone = Blocks(np.arange(rows), rows, length=1.0, widening=1.0, draws=0)
+    scores = [
+        ranked(probability[:, k], happened == k, 0.0, alone, 0).average_precision[0]
+        for k in np.unique(happened)
+    ]
     return float(np.mean(scores))
 
 
@@ -194,6 +193,17 @@ def mean_over_heads(heads: dict[str, Scores]) -> Scores:
     """
     return {
         name: _rounded(float(np.mean([head[name] for head in heads.values()]))) for name in FLAT
+    }
+
+
+def _direction(probability: Floats, outcomes: Outcomes) -> Scores:
+    found = direction_figures(probability, outcomes.against["brier_skill"], outcomes)
+    skill, area = found["direction_skill"], float(found["direction_auc"][0])
+    low, _ = interval(skill, outcomes.blocks.widening)
+    return {
+        "direction_skill": float(skill[0]),
+        "direction_skill_low": low,
+        "direction_auc": 0.5 if np.isnan(area) else area,
     }
 
 

@@ -12,12 +12,13 @@ from pipeline.evaluation.effective import effective_rows
 from pipeline.evaluation.metrics import Floats, log_loss
 from pipeline.frames import encode_frame
 from pipeline.models.base import Model, Samples
+from pipeline.models.calibration import Calibration
 from pipeline.models.majority import Majority
 from pipeline.runner import Context
-from pipeline.splits.fold import Fold
+from pipeline.splits.fold import Fold, Rows
 from pipeline.stage_configs import Plan
 from pipeline.stages import train
-from pipeline.training import checked_folds, predict_folds
+from pipeline.training import UNCALIBRATED, checked_folds, predict_folds
 from registry.files import sha256
 
 OBJECTIVE = "mean out-of-fold log loss over all scored rows, mean over heads"
@@ -48,14 +49,17 @@ class HeadRows:
     @property
     def scored(self) -> int:
         """How many rows are predicted out of fold."""
-        return sum(len(fold.test) for fold in self.folds)
+        return len(self._tested)
 
     def independent(self, timeframe: str) -> float:
         """How many independent rows these are worth; overlapping labels repeat each other."""
-        test = np.unique(np.concatenate([fold.test for fold in self.folds]))
-        ends_at = self.samples.ends_at[test]
-        frame = pd.DataFrame({"ends_at": ends_at}, index=self.samples.index[test])
+        ends_at = self.samples.ends_at[self._tested]
+        frame = pd.DataFrame({"ends_at": ends_at}, index=self.samples.index[self._tested])
         return effective_rows(frame, timeframe)
+
+    @property
+    def _tested(self) -> Rows:
+        return np.unique(np.concatenate([fold.test for fold in self.folds]))
 
 
 def head_rows(plan: Plan, frames: Frames) -> dict[str, HeadRows]:
@@ -88,7 +92,8 @@ def running_losses(plan: Plan, rows: Mapping[str, HeadRows]) -> Iterator[float]:
     models = {
         name: context.build(head.model, f"model of {name}") for name, head in config.heads.items()
     }
-    return _running(models, rows, config.seed)
+    calibration: Calibration = context.build(config.calibration, "calibration")
+    return _running(models, rows, config.seed, calibration)
 
 
 def class_share_loss(rows: Mapping[str, HeadRows]) -> float:
@@ -98,9 +103,12 @@ def class_share_loss(rows: Mapping[str, HeadRows]) -> float:
 
 
 def _running(
-    models: Mapping[str, Model], rows: Mapping[str, HeadRows], seed: int
+    models: Mapping[str, Model],
+    rows: Mapping[str, HeadRows],
+    seed: int,
+    calibration: Calibration = UNCALIBRATED,
 ) -> Iterator[float]:
-    heads = [_losses(models[name], own, seed) for name, own in rows.items()]
+    heads = [_losses(models[name], own, seed, calibration) for name, own in rows.items()]
     scored: list[list[Floats]] = [[] for _ in heads]
     for _ in range(max(len(own.folds) for own in rows.values())):
         for parts, losses in zip(scored, heads, strict=True):
@@ -108,10 +116,10 @@ def _running(
         yield float(np.mean([np.concatenate(parts).mean() for parts in scored]))
 
 
-def _losses(model: Model, rows: HeadRows, seed: int) -> Iterator[Floats]:
+def _losses(model: Model, rows: HeadRows, seed: int, calibration: Calibration) -> Iterator[Floats]:
     samples = rows.samples
     columns = [f"p_{name}" for name in samples.classes]
-    predicted = predict_folds(samples, model, rows.folds, seed)
+    predicted = predict_folds(samples, model, rows.folds, seed, calibration)
     for part in predicted:
         probability = part.predictions[columns].to_numpy("float64")
         yield log_loss(probability, part.label.astype("int64"))

@@ -10,8 +10,9 @@ from pipeline.build import build
 from pipeline.config import Node
 from pipeline.errors import DataError
 from pipeline.features.feature_set import FeatureSet
-from pipeline.models.base import Files, Fitted
+from pipeline.models.base import FeatureTable, Files, Fitted, Floats, Rows
 from pipeline.models.bundle import FILE, FORMAT
+from pipeline.models.calibration import Calibrator
 from pipeline.parts import memory_of
 
 
@@ -29,6 +30,12 @@ class LoadedHead:
     lookback: int
     memory: int
     learned: Node | None = None
+    calibrator: Calibrator | None = None
+
+    def predict_proba(self, table: FeatureTable, rows: Rows) -> Floats:
+        """The model's probabilities, calibrated where the bundle has a calibrator."""
+        probability = self.fitted.predict_proba(table, rows)
+        return self.calibrator.apply(probability) if self.calibrator else probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,7 @@ def unpack(files: Files, plugins: Sequence[str] = ()) -> LoadedBundle:
 def _head(name: str, told: Node, files: Files, plugins: Sequence[str]) -> LoadedHead:
     where = f"{FILE}, head {name}"
     model = build(told["model"], where, plugins)
+    calibrator = told.get("calibrator")
     own = {file: files[f"heads/{name}/{file}"] for file in told["files"]}
     feature_set: FeatureSet = build(told["features"], where, plugins)
     return LoadedHead(
@@ -68,6 +76,7 @@ def _head(name: str, told: Node, files: Files, plugins: Sequence[str]) -> Loaded
         lookback=model.lookback,
         memory=_memory(feature_set, told, where, plugins),
         learned=told.get("learned"),
+        calibrator=build(calibrator, where, plugins) if calibrator else None,
     )
 
 

@@ -17,7 +17,7 @@ from pipeline.live.loading import LoadedBundle, LoadedHead, unpack
 from pipeline.live.signals import CLASSES, Signal, read_probabilities
 from pipeline.market.candles import duration
 from pipeline.models.base import FeatureTable
-from pipeline.training import check_probabilities
+from pipeline.models.probabilities import check_probabilities
 from registry.manifest import VerifiedBundle
 from registry.slots import Slot
 
@@ -84,7 +84,7 @@ class Predictor:
             )
         frame = head.feature_set.newest(candles, head.lookback)
         table = FeatureTable.from_frame(key_by_market(frame, self.slot.market))
-        probability = head.fitted.predict_proba(table, np.array([len(table.values) - 1]))
+        probability = head.predict_proba(table, np.array([len(table.values) - 1]))
         check_probabilities(probability)
         by_class = dict(zip(head.classes, map(float, probability[0]), strict=True))
         opened = candles.index[-1]

@@ -22,7 +22,8 @@ FORMAT = 1
 class HeadDeclaration(Record):
     """What a head is made of: triple of features, label and model.
 
-    `learned` is what the label learned from the rows of the final refit.
+    `learned` is what the label learned from the rows of the final refit, `calibrator` what the
+    out-of-fold rows taught about the model's probabilities.
     """
 
     features: Node
@@ -30,6 +31,7 @@ class HeadDeclaration(Record):
     model: Node
     classes: tuple[str, ...]
     learned: Node | None = None
+    calibrator: Node | None = None
 
     @property
     def feature_digest(self) -> str:
@@ -38,7 +40,7 @@ class HeadDeclaration(Record):
 
     def to_node(self) -> Node:
         """As JSON values; what was learned stands there only where something was."""
-        left_out = {"learned"} if self.learned is None else set()
+        left_out = {name for name in ("learned", "calibrator") if getattr(self, name) is None}
         node = self.model_dump(mode="json", exclude=left_out)
         return {**node, "feature_digest": self.feature_digest}
 

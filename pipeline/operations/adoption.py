@@ -45,13 +45,13 @@ def adopted(choices: Choices, conf: Path) -> Adopted:
         When a tune would hold nothing, or would not compose without what it cannot hold.
     """
     composed = compose_run(choices, conf)
-    plan, whole = plan_run(composed), _with_split(tuned(choices, conf))
+    plan, whole = plan_run(composed), _of_the_run(tuned(choices, conf))
     tune = _holdable(whole, composed.choices.market, plan.run.slot)
     rest = {key: whole.set[key] for key in whole.set if key not in SET}
     made = Adopted(plan.run.slot, tune, tuple(words_of(rest)))
     if made.left_out:
         own = {key: rest[key] for key in ("exchange", "market") if key in rest}
-        _laid(made, whole.model_copy(update={"gate": RECIPE, "set": own}), conf)
+        _laid(made, whole.model_copy(update={"gate": RECIPE, "backtest": RECIPE, "set": own}), conf)
     if _laid(made, whole.model_copy(update={"set": rest}), conf).trial != plan.trial:
         raise ConfigError(
             "what a tune can hold of it is another configuration",
@@ -112,15 +112,15 @@ def write_tune(conf: Path, choices: Choices, comment: str) -> Path:
     return write_adopted(adopted(choices, conf), conf, comment)
 
 
-def _with_split(whole: Choices) -> Choices:
-    """A split chosen as a key of the recipe is chosen as one of the run, which a tune can hold."""
+def _of_the_run(whole: Choices) -> Choices:
+    """What was chosen as a key of the recipe is chosen for the run, which a tune can hold."""
     recipe = dict(whole.set.get("recipe", {}))
-    given = recipe.pop("split", None)
+    given = {name: str(recipe.pop(name)) for name in ("split", "calibration") if name in recipe}
     settings = {**whole.set, "recipe": recipe}
     if not recipe:
         del settings["recipe"]
-    split = str(given) if given is not None and whole.split == RECIPE else whole.split
-    return whole.model_copy(update={"split": split, "set": settings})
+    taken = {name: option for name, option in given.items() if getattr(whole, name) == RECIPE}
+    return whole.model_copy(update={**taken, "set": settings})
 
 
 def _holdable(whole: Choices, market: str, slot: Slot) -> Tune:

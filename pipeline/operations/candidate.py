@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pipeline.config import Node, read_yaml
 from pipeline.errors import StageError
 from pipeline.evaluation.comparison import OutOfFold
 from pipeline.evaluation.metrics import with_outcomes
+from pipeline.evaluation.prediction_paths import paths_of
 from pipeline.frames import encode_frame, read_frame
 from pipeline.models.bundle import FILE
 from pipeline.operations.workspace import Workspace
@@ -31,7 +33,8 @@ CARD = "card.json"
 class Candidate:
     """Files of a version to be, the figures measured on it, and its out-of-fold rows.
 
-    `timings` tell what each stage cost when it last ran; they are no part of the version.
+    `timings` tell what each stage cost when it last ran, `candles` where the run's clean candles
+    lie; they are no part of the version.
     """
 
     files: dict[str, bytes]
@@ -40,6 +43,7 @@ class Candidate:
     quality: Node
     out_of_fold: dict[str, OutOfFold]
     timings: dict[str, Timing]
+    candles: Path
     revisions_known: tuple[str, ...] = ()
 
 
@@ -80,6 +84,7 @@ def collect(workspace: Workspace, slot: Slot, run: RunFacts) -> Candidate:
         out_of_fold={head: _out_of_fold(frames[head], told[head]) for head in told},
         revisions_known=tuple(_json(workspace, paths.RAW_MANIFEST).get("revisions_known", ())),
         timings={stage: timing for stage, timing in timings.items() if timing},
+        candles=workspace.path(paths.CLEAN),
     )
 
 
@@ -93,7 +98,7 @@ def out_of_fold_of(verified: VerifiedBundle) -> dict[str, OutOfFold]:
 
 
 def _out_of_fold(frame: pd.DataFrame, told: Node) -> OutOfFold:
-    return OutOfFold(frame, tuple(told["classes"]), told["label"])
+    return OutOfFold(paths_of(frame)[0], tuple(told["classes"]), told["label"])
 
 
 def _joined(workspace: Workspace, head: str) -> pd.DataFrame:
@@ -142,8 +147,19 @@ def _card(workspace: Workspace, slot: Slot, run: RunFacts, told: Node) -> Card:
         code={name: stage["code"] for name, stage in stages.items()},
         libraries=dict(sorted(libraries.items())),
         reproducible=stages["train"]["config"]["device"] == "cpu",
-        notes=[],
+        notes=_notes(_json(workspace, paths.TRAINING_REPORT)["heads"]),
     )
+
+
+def _notes(heads: Mapping[str, Node]) -> tuple[str, ...]:
+    """What was asked for and not done: fits that were not calibrated."""
+    left_out = [
+        (head, fit["fit"], fit["calibration"]["left_out"])
+        for head, training in sorted(heads.items())
+        for fit in training["fits"]
+        if "left_out" in fit.get("calibration", {})
+    ]
+    return tuple(f"head {head}, {fit} is not calibrated: {why}" for head, fit, why in left_out)
 
 
 def _head_card(told: Node, detail: Node) -> Node:
@@ -155,6 +171,7 @@ def _head_card(told: Node, detail: Node) -> Node:
         "columns": [column["name"] for column in table["columns"]],
         "label": told["label"][TARGET],
         "model": told["model"][TARGET],
+        "calibration": told["calibrator"][TARGET] if "calibrator" in told else None,
         "classes": told["classes"],
         "rows": rows,
         "class_shares": {

@@ -11,21 +11,26 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from pipeline import log
-from pipeline.errors import ConfigError, RetryLater
-from pipeline.evaluation.comparison import compare
+from pipeline.errors import ConfigError, RetryLater, VintageError
+from pipeline.evaluation.comparison import NO_ROWS, Difference
 from pipeline.evaluation.evidence import evidence_of
+from pipeline.frames import read_frame
 from pipeline.market.candles import moment
 from pipeline.operations import candidate as candidates
 from pipeline.operations.build_run import reproduce
 from pipeline.operations.candidate import Candidate
+from pipeline.operations.comparing import Side, difference
+from pipeline.operations.later_rows import later_side
 from pipeline.operations.revisions import KNOWN, mark_revised
 from pipeline.operations.target import Target
 from pipeline.operations.workspace import FOLDER, lock_path, prepare
 from pipeline.stages.paths import QUALITY, REPORT
 from pipeline.trial import TrialFacts
 from registry.errors import RegistryError
-from registry.gate import ChampionEvidence, Evidence, Verdict, judge
+from registry.evidence import ChampionEvidence, Evidence, keep_evidence
+from registry.gate import Verdict, judge
 from registry.history import Mode, Pointer
+from registry.manifest import VerifiedBundle
 from registry.pointers import champion, history, move
 from registry.trials import count_trials
 from registry.versions import Registry
@@ -138,9 +143,11 @@ def _decide(
     added = registry.add(target.slot, built.files, registered_at=at, note=note)
     if costs := _costs(built, ran):
         registry.note(target.slot, added.version, "built", at, **costs)
-    verdict = judge(_evidence(built, registry, target, before), target.plan.run.gate)
+    evidence = _evidence(built, registry, target, before)
+    verdict = judge(evidence, target.plan.run.gate)
     pointer = before
     if not _served_before(registry, target, added.version):
+        keep_evidence(registry.root, target.slot, added.version, evidence)
         judged, trials = verdict.model_dump(mode="json"), count_trials(registry.root, target.slot)
         registry.note(target.slot, added.version, "judged", at, **judged, trials=trials)
         if verdict.outcome != REFUSED:
@@ -205,16 +212,28 @@ def _against(
     card, run = incumbent.card(), target.plan.run
     if card["feed"] != run.feed:
         return None
-    found = compare(built.out_of_fold, candidates.out_of_fold_of(incumbent))
     return ChampionEvidence(
         version=before.version,
         mode=before.mode,
-        comparable=found.comparable,
-        why_not=found.why_not,
-        common_rows=found.common_rows,
-        log_loss_difference=found.log_loss_difference,
         is_newer=moment(card["as_of"]) > moment(run.as_of),
+        **asdict(_difference(built, target, incumbent)),
     )
+
+
+def _difference(built: Candidate, target: Target, incumbent: VerifiedBundle) -> Difference:
+    """Out of fold against out of fold; without a common row, on rows after the champion's as_of."""
+    run = target.plan.run
+    ours = Side(run.feed, run.timeframe, built.out_of_fold)
+    found = difference(ours, Side.of(incumbent))
+    if found.why_not != NO_ROWS:
+        return found
+    try:
+        candles = read_frame(built.candles)
+        later = later_side(incumbent, built.out_of_fold, candles, target.plan.plugins)
+    except VintageError as error:
+        log.event("champion_not_asked", slot=str(target.slot), why=str(error))
+        return found
+    return difference(ours, later)
 
 
 def _log(outcome: Outcome) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -12,21 +13,30 @@ import pandas as pd
 from pipeline.errors import DataError
 
 Rows = npt.NDArray[np.intp]
+NO_TIME = pd.Timedelta(0)
+
+
+def _no_rows() -> Rows:
+    return np.empty(0, np.intp)
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Row positions of one train/test pair."""
+    """Row positions of one train/test pair; `purged` are those that were left out for the test."""
 
     train: Rows
     test: Rows
+    purged: Rows = field(default_factory=_no_rows)
 
 
 class Split(Protocol):
     """A rule that cuts labelled rows into folds."""
 
     def folds(self, time: pd.DatetimeIndex, ends_at: pd.DatetimeIndex) -> list[Fold]:
-        """Folds over rows in order of time.
+        """Folds over rows of any order; several rows may share a moment.
+
+        Rows of one trade have the ``ends_at`` of the trade, so that a purge by ``ends_at``
+        never leaves a trade on both sides.
 
         Parameters
         ----------
@@ -38,17 +48,44 @@ class Split(Protocol):
         ...
 
 
-def purge(train: Rows, test: Rows, time: pd.DatetimeIndex, ends_at: pd.DatetimeIndex) -> Fold:
-    """Drop the training rows before the test whose label reaches into it.
+def blocks_of(rows: Rows, time: pd.DatetimeIndex) -> list[Rows]:
+    """Cut rows where a moment of other rows lies between them, the oldest block first.
 
-    A label that ends after the first test candle opened has seen prices of the test.
+    Examples
+    --------
+    >>> time = pd.DatetimeIndex(["2025-01-01", "2025-01-02", "2025-01-03", "2025-01-04"])
+    >>> [block.tolist() for block in blocks_of(np.array([0, 1, 3]), time)]
+    [[0, 1], [3]]
     """
-    first = time[test].min()
-    return Fold(train=train[np.asarray(ends_at[train] <= first)], test=test)
+    moments, places = np.unique(time.asi8, return_inverse=True)
+    own = np.zeros(len(moments), np.bool_)
+    own[places[rows]] = True
+    first = own & ~np.append(False, own[:-1])
+    number = np.cumsum(first)[places[rows]]
+    return [rows[number == block] for block in range(1, int(first.sum()) + 1)]
+
+
+def purge(
+    train: Rows,
+    test: Rows,
+    time: pd.DatetimeIndex,
+    ends_at: pd.DatetimeIndex,
+    embargo: pd.Timedelta = NO_TIME,
+) -> Fold:
+    """Drop the training rows whose label touches a block of the test, or that follow it too soon.
+
+    A label that ends after a block's first candle opened has seen prices of the test, and a row
+    that opens before the block's last label ended shares prices with it, unless all of it is
+    older. For `embargo` after that end no row is trained on either.
+    """
+    dropped = np.zeros(len(train), np.bool_)
+    for opens, closes in _windows(test, time, ends_at):
+        dropped |= _touching(train, time, ends_at, (opens, closes + embargo))
+    return Fold(train=train[~dropped], test=test, purged=train[dropped])
 
 
 def check_folds(folds: list[Fold], time: pd.DatetimeIndex, ends_at: pd.DatetimeIndex) -> None:
-    """Refuse folds that are empty or whose training labels touch the test window.
+    """Refuse folds that are empty or whose training labels touch a block of their test.
 
     Raises
     ------
@@ -65,13 +102,31 @@ def check_folds(folds: list[Fold], time: pd.DatetimeIndex, ends_at: pd.DatetimeI
                 fix="give more history (recipe.history_days; a later as_of or another market where "
                 "there are no older candles) or a smaller test; the features' warm-up is no row",
             )
-        opens, closes = time[fold.test].min(), ends_at[fold.test].max()
-        inside = (ends_at[fold.train] > opens) & (time[fold.train] < closes)
-        if inside.any():
-            row = time[fold.train][inside][0]
-            raise DataError(
-                "a training label reaches into the test window",
-                where=f"fold {number}, row {row.isoformat()}",
-                found=f"test from {opens.isoformat()} to {closes.isoformat()}",
-                fix="correct the splitter: it must purge by ends_at",
-            )
+        for opens, closes in _windows(fold.test, time, ends_at):
+            inside = _touching(fold.train, time, ends_at, (opens, closes))
+            if inside.any():
+                row = time[fold.train][inside][0]
+                raise DataError(
+                    "a training label reaches into the test window",
+                    where=f"fold {number}, row {row.isoformat()}",
+                    found=f"test from {opens.isoformat()} to {closes.isoformat()}",
+                    fix="correct the splitter: it must purge by ends_at",
+                )
+
+
+def _windows(
+    test: Rows, time: pd.DatetimeIndex, ends_at: pd.DatetimeIndex
+) -> Iterator[tuple[pd.Timestamp, pd.Timestamp]]:
+    """First open and last end of each block."""
+    for block in blocks_of(test, time):
+        yield time[block].min(), ends_at[block].max()
+
+
+def _touching(
+    rows: Rows,
+    time: pd.DatetimeIndex,
+    ends_at: pd.DatetimeIndex,
+    window: tuple[pd.Timestamp, pd.Timestamp],
+) -> npt.NDArray[np.bool_]:
+    opens, closes = window
+    return np.asarray((ends_at[rows] > opens) & (time[rows] < closes))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.config import Record
+from pipeline.evaluation.backtest import Profile, Setup
 from pipeline.evaluation.evidence import evidence_of, judge_alone
 from pipeline.evaluation.metrics import (
     Scores,
@@ -18,10 +19,14 @@ from pipeline.evaluation.metrics import (
     score_head,
     with_outcomes,
 )
+from pipeline.evaluation.prediction_paths import mean_over_paths, paths_of
 from pipeline.evaluation.report import ReportFacts, render
+from pipeline.evaluation.scorecard import Card, mean_skill, scorecard
+from pipeline.evaluation.trading import Predicted, Trading, trade
 from pipeline.evaluation.training_report import importance_table, loss_table, training_report
 from pipeline.evaluation.training_table import training_markdown
-from pipeline.frames import read_frame
+from pipeline.frames import of_market, read_frame
+from pipeline.market.exchanges.base import Market
 from pipeline.runner import Context, Facts, to_json
 from pipeline.stages import paths
 from registry.files import write_atomic
@@ -31,7 +36,10 @@ Frames = dict[str, pd.DataFrame]
 
 
 class Config(Record):
-    """What was run, class names per head and what they mean, and the gate that judges alone."""
+    """What was run, what each head's classes mean, how it is judged and how it is traded.
+
+    `traded` is the market with its costs.
+    """
 
     recipe: str
     exchange: str
@@ -39,6 +47,8 @@ class Config(Record):
     timeframe: str
     as_of: str
     gate: GateConfig
+    backtest: Profile
+    traded: Market
     heads: dict[str, tuple[str, ...]]
     meanings: dict[str, tuple[str, ...]]
 
@@ -50,23 +60,33 @@ class Config(Record):
 
 def run(config: Config, context: Context) -> Facts:  # noqa: ARG001
     """Flat figures for every recipe alike, details per head, plots and pages."""
-    joined = {head: _join(head) for head in sorted(config.heads)}
+    predicted = {head: paths_of(_join(head)) for head in sorted(config.heads)}
     scores = {
-        head: score_head(rows, config.heads[head], config.timeframe)
-        for head, rows in joined.items()
+        head: mean_over_paths(
+            [score_head(rows, config.heads[head], config.timeframe) for rows in each]
+        )
+        for head, each in predicted.items()
     }
-    flat = mean_over_heads(scores)
+    joined = {head: first for head, (first, *_) in predicted.items()}
+    cards = {head: _card(config, head, rows) for head, rows in joined.items()}
+    trading = _trading(config, joined)
+    flat = mean_over_heads(scores) | mean_skill(cards) | trading.flat()
     classes = [len(names) for names in config.heads.values()]
     alone = judge_alone(evidence_of(scores, flat, classes), config.gate)
     written: dict[Path, Facts] = {
         paths.METRICS: flat,
-        paths.HEADS: {head: _details(config, joined, head, scores) for head in joined},
+        paths.HEADS: {
+            head: _details(config, joined, head, scores) | cards[head] for head in joined
+        },
         paths.VERDICT: alone,
+        paths.BACKTEST: trading.facts(),
         paths.TRAINING_REPORT: training_report(_read(paths.TRAINING), joined, config.heads),
     }
     for path, facts in written.items():
         write_atomic(path, to_json(facts))
-    for path, text in _texts(config, joined, written):
+    write_atomic(paths.EQUITY, trading.equity().to_csv(index=False).encode())
+    write_atomic(paths.TRADES, trading.trades().to_csv(index=False).encode())
+    for path, text in _texts(config, joined, written, trading):
         write_atomic(path, text.encode())
     return {**flat, "verdict": alone["verdict"]}
 
@@ -74,6 +94,17 @@ def run(config: Config, context: Context) -> Facts:  # noqa: ARG001
 def _join(head: str) -> pd.DataFrame:
     predictions = read_frame(paths.PREDICTIONS / f"{head}.parquet")
     return with_outcomes(predictions, read_frame(paths.LABELS / f"{head}.parquet"))
+
+
+def _card(config: Config, head: str, rows: pd.DataFrame) -> Card:
+    labels = read_frame(paths.LABELS / f"{head}.parquet")
+    return scorecard(rows, config.heads[head], config.timeframe, labels, read_frame(paths.CLEAN))
+
+
+def _trading(config: Config, joined: Frames) -> Trading:
+    heads = {head: Predicted(rows, config.heads[head]) for head, rows in joined.items()}
+    setup = Setup(config.backtest, config.traded, config.timeframe)
+    return trade(heads, of_market(read_frame(paths.CLEAN), config.market), setup)
 
 
 def _read(path: Path) -> Facts:
@@ -98,7 +129,7 @@ def _details(config: Config, joined: Frames, head: str, scores: dict[str, Scores
 
 
 def _texts(
-    config: Config, joined: Frames, written: dict[Path, Facts]
+    config: Config, joined: Frames, written: dict[Path, Facts], trading: Trading
 ) -> Iterator[tuple[Path, str]]:
     training = written[paths.TRAINING_REPORT]
     outcomes = [_outcomes(head, rows, config.heads[head]) for head, rows in joined.items()]
@@ -106,7 +137,7 @@ def _texts(
     yield paths.CONFUSION, pd.concat(outcomes).to_csv(index=False)
     yield paths.LOSS, loss_table(training).to_csv(index=False)
     yield paths.IMPORTANCE, importance_table(training).to_csv(index=False)
-    yield paths.REPORT, render(_report_facts(config, joined, written))
+    yield paths.REPORT, render(_report_facts(config, joined, written, trading))
 
 
 def _outcomes(head: str, joined: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -121,7 +152,9 @@ def _outcomes(head: str, joined: pd.DataFrame, classes: tuple[str, ...]) -> pd.D
     return pd.DataFrame(columns)
 
 
-def _report_facts(config: Config, joined: Frames, written: dict[Path, Facts]) -> ReportFacts:
+def _report_facts(
+    config: Config, joined: Frames, written: dict[Path, Facts], trading: Trading
+) -> ReportFacts:
     return ReportFacts(
         title=config.title,
         as_of=config.as_of,
@@ -134,4 +167,5 @@ def _report_facts(config: Config, joined: Frames, written: dict[Path, Facts]) ->
         quality=_read(paths.QUALITY),
         candles=read_frame(paths.CLEAN),
         out_of_fold=joined,
+        trading=trading,
     )

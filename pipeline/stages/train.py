@@ -12,6 +12,7 @@ from pipeline.config import Node, Record, home
 from pipeline.frames import read_frame, write_frame
 from pipeline.models.base import Model, Samples
 from pipeline.models.bundle import HeadDeclaration, pack
+from pipeline.models.calibration import Calibration, calibrator_node
 from pipeline.models.windows import rows_of_whole_windows, with_whole_windows
 from pipeline.runner import LOCAL, Context, Facts, to_json
 from pipeline.splits.fold import Split
@@ -37,6 +38,7 @@ class Config(Record):
 
     heads: dict[str, Head]
     split: Node
+    calibration: Node
     timeframe: str
     lookback: Annotated[int, Field(ge=1, description="unbroken candles that a row ends")]
     seed: Annotated[int, Field(ge=0)]
@@ -81,21 +83,23 @@ def _train(config: Config, context: Context, name: str) -> tuple[TrainedHead, Fa
     head = config.heads[name]
     model: Model = context.build(head.model, f"model of {name}")
     split: Split = context.build(config.split, "split")
+    calibration: Calibration = context.build(config.calibration, "calibration")
     table = read_frame(paths.FEATURES / f"{head.feature_set}.parquet")
     labels = read_frame(paths.LABELS / f"{name}.parquet")
     samples = head_samples(config, context, name, table, labels)
-    trained = train_head(samples, model, split, config.seed)
+    trained = train_head(samples, model, split, config.seed, calibration)
     return trained, head_facts(samples, trained, str(head.model[TARGET]), model.lookback)
 
 
 def _declared(head: Head, result: TrainedHead) -> HeadDeclaration:
-    rule = result.rules[-1]
+    rule, calibrator = result.rules[-1], result.calibrations[-1].calibrator
     return HeadDeclaration(
         features=head.features,
         label=head.label,
         model=head.model,
         classes=head.classes,
         learned=rule.model_dump() if rule else None,
+        calibrator=calibrator_node(calibrator) if calibrator else None,
     )
 
 

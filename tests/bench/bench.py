@@ -30,7 +30,7 @@ from pipeline.features.feature_set import FeatureSet
 from pipeline.features.indicators import CandleArrays
 from pipeline.market.candles import USUAL
 from pipeline.market.store import CandleStore, Series
-from tests.bench import exits, models, peers
+from tests.bench import backtests, draws, exits, models, peers
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = 7
@@ -57,10 +57,12 @@ def main() -> None:
     print(f"CPU seconds, median of {RUNS} alternating runs; ratio = peer / ours, above 1 ours")
     print(f"is faster ({told}). Rows that are unchecked lie in the warm-up, all or some: they are")
     print("computed, and neither side asks whether they are settled or finite.\n")
+    quick = features, five_minutes, backtest, intervals
+    slow = sequence_models, store, starts, no_op
     heads = f"{'what':<50} {'ours':>9} {'peer':>9} {'ratio':>7}"
     print(f"{heads}  {'range':<14} peer")
     with tempfile.TemporaryDirectory() as folder, peer_process(sys.argv[1]) as peer:
-        for make in (features, five_minutes, sequence_models, store, starts, no_op):
+        for make in (*quick, *slow):
             for row in make(Path(folder), peer):
                 print(measured(row), flush=True)
     print(f"\n{time.monotonic() - started:.0f} s in all")
@@ -184,6 +186,28 @@ def _same_values(ours: FeatureSet, theirs: dict[str, float]) -> None:
     last = ours.compute_all(peers.candles(peers.LONG)).iloc[-1]
     assert set(last.index) == set(theirs)
     np.testing.assert_allclose(last.to_numpy(), [theirs[name] for name in last.index], rtol=1e-4)
+
+
+def backtest(folder: Path, peer: Peer) -> Iterator[Row]:
+    """Trades and equity of given signals."""
+    for pair in backtests.pairs():
+        yield Row(
+            pair.what,
+            lambda pair=pair: spent(pair.ours),
+            lambda pair=pair: peer(pair.task)[0],
+            pair.name,
+        )
+
+
+def intervals(folder: Path, peer: Peer) -> Iterator[Row]:
+    """Rows drawn again in blocks; both sides in this process."""
+    for pair in draws.pairs():
+        yield Row(
+            pair.what,
+            lambda pair=pair: spent(pair.ours),
+            lambda pair=pair: pair.fewer * spent(pair.peer),
+            pair.name,
+        )
 
 
 def five_minutes(folder: Path, peer: Peer) -> Iterator[Row]:

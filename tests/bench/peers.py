@@ -206,6 +206,13 @@ def _csv_read() -> Task:
     return run
 
 
+def _backtest(name: str) -> Task:
+    from tests.bench import backtest_peers
+
+    task: Task = getattr(backtest_peers, name)(candles(backtest_peers.ROWS))
+    return task
+
+
 TASKS: dict[str, Callable[[], Task]] = {
     "pandas": lambda: _over(LONG, with_pandas),
     "ta": lambda: _over(LONG, with_ta),
@@ -216,6 +223,8 @@ TASKS: dict[str, Callable[[], Task]] = {
     "newest": _newest,
     "csv": _csv,
     "csv_read": _csv_read,
+    "vectorbt": lambda: _backtest("vectorbt"),
+    "backtesting": lambda: _backtest("backtesting"),
 }
 
 

@@ -28,9 +28,9 @@ from pipeline.frames import key_by_market
 from pipeline.market.candles import TIMEFRAMES, USUAL, duration, moment
 from pipeline.market.exchanges.base import Exchange, Market
 from pipeline.models.base import FeatureTable, Model, Samples
+from pipeline.models.probabilities import check_probabilities
 from pipeline.runner import STAGES
-from pipeline.splits.fold import Split, check_folds
-from pipeline.training import check_probabilities
+from pipeline.splits.fold import Fold, Split, check_folds
 from tests.conftest import AS_OF
 from tests.spine import CONF, chosen, planned
 from tests.volume import volume
@@ -262,44 +262,95 @@ def test_rows_that_were_not_given_change_nothing(name: str) -> None:
 # splits
 
 
+@functools.cache
+def split_of(name: str) -> Split:
+    """A split as a run is given it, with what compose derives."""
+    node = planned(f"split={name}", "exchange=simulated").stages["train"]["split"]
+    found: Split = build(node, f"split={name}", read_root(CONF).plugins)
+    return found
+
+
+def moments_of(hours: Any) -> pd.DatetimeIndex:
+    start = pd.Timestamp("2025-01-01", tz="UTC")
+    return pd.DatetimeIndex(start + pd.to_timedelta(np.asarray(hours), unit="h"))
+
+
 def rows_of(
     lengths: list[int], gaps: list[int], markets: int = 1
 ) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
-    """Rows in order of market and time, each with a label of so many hours."""
-    hours = np.tile(np.cumsum(np.resize(gaps, len(lengths) // markets)), markets)
-    start = pd.Timestamp("2025-01-01", tz="UTC")
-    time = pd.DatetimeIndex(start + pd.to_timedelta(hours, unit="h"))
-    return time, time + pd.to_timedelta(np.array(lengths) + 1, unit="h")
+    """Rows half a day apart, in order of market and time, each with a label of so many hours."""
+    hours = np.tile(12 * np.cumsum(np.resize(gaps, len(lengths) // markets)), markets)
+    return moments_of(hours), moments_of(hours + np.array(lengths) + 1)
 
 
-@every_split
-@given(
-    lengths=st.lists(st.integers(1, 48), min_size=300, max_size=300),
-    gaps=st.lists(st.integers(1, 3), min_size=1, max_size=50),
-    markets=st.integers(1, 2),
-)
-@settings(max_examples=volume(15))
-def test_no_training_label_reaches_into_a_test(
-    name: str, lengths: list[int], gaps: list[int], markets: int
-) -> None:
-    split: Split = built("split", name)
-    time, ends_at = rows_of(lengths, gaps, markets)
+def windows_of(
+    test: np.ndarray, time: pd.DatetimeIndex, ends_at: pd.DatetimeIndex
+) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+    """First open and last end of each run of moments that are all tested."""
+    tested: dict[pd.Timestamp, pd.Timestamp] = {}
+    for row in test:
+        tested[time[row]] = max(ends_at[row], tested.get(time[row], ends_at[row]))
+    windows, unbroken = [], False
+    for opens in sorted(set(time)):
+        if opens in tested and unbroken:
+            windows[-1] = (windows[-1][0], max(windows[-1][1], tested[opens]))
+        elif opens in tested:
+            windows.append((opens, tested[opens]))
+        unbroken = opens in tested
+    return windows
+
+
+def apart(split: Split, time: pd.DatetimeIndex, ends_at: pd.DatetimeIndex) -> list[Fold]:
+    """The folds, when no training label's interval touches the window of a tested block."""
     folds = split.folds(time, ends_at)
     check_folds(folds, time, ends_at)
     assert folds
     for fold in folds:
-        assert len(np.intersect1d(fold.train, fold.test)) == 0
         assert len(np.unique(fold.train)) == len(fold.train)
         assert len(np.unique(fold.test)) == len(fold.test)
-        opens, ends = time.to_numpy(), ends_at.to_numpy()
-        starts_inside = opens[fold.train][:, None] < ends[fold.test][None, :]
-        ends_inside = ends[fold.train][:, None] > opens[fold.test][None, :]
-        assert not (starts_inside & ends_inside).any()
+        assert not np.isin(fold.train, np.concatenate([fold.test, fold.purged])).any()
+        for opens, closes in windows_of(fold.test, time, ends_at):
+            assert all((ends_at[fold.train] <= opens) | (time[fold.train] >= closes))
+    return folds
+
+
+@every_split
+@given(
+    lengths=st.lists(st.integers(1, 200), min_size=300, max_size=300),
+    gaps=st.lists(st.integers(1, 3), min_size=1, max_size=50),
+    markets=st.integers(1, 2),
+)
+@settings(max_examples=volume(15), deadline=None)
+def test_no_training_label_reaches_into_a_test(
+    name: str, lengths: list[int], gaps: list[int], markets: int
+) -> None:
+    apart(split_of(name), *rows_of(lengths, gaps, markets))
+
+
+@every_split
+@given(
+    offsets=st.lists(st.integers(0, 71), min_size=62, max_size=62),
+    lengths=st.lists(st.integers(1, 72), min_size=62, max_size=62),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=volume(10), deadline=None)
+def test_a_trade_is_never_on_both_sides(
+    name: str, offsets: list[int], lengths: list[int], seed: int
+) -> None:
+    entries = [36 * trade + offset for trade, offset in enumerate(offsets)]
+    rows = [
+        (trade, entries[trade] + hour, entries[trade] + length + 1)
+        for trade, length in enumerate(lengths)
+        for hour in range(0, length, 4)
+    ]
+    trade, opened, ended = np.random.default_rng(seed).permutation(rows).T
+    for fold in apart(split_of(name), moments_of(opened), moments_of(ended)):
+        assert len(np.intersect1d(trade[fold.train], trade[fold.test])) == 0
 
 
 @every_split
 def test_a_split_depends_on_moments_alone(name: str) -> None:
-    split: Split = built("split", name)
+    split = split_of(name)
     time, ends_at = rows_of([24] * 400, [1])
     one, again = split.folds(time, ends_at), split.folds(time, ends_at)
     later = split.folds(time + pd.Timedelta(days=70), ends_at + pd.Timedelta(days=70))
@@ -311,10 +362,9 @@ def test_a_split_depends_on_moments_alone(name: str) -> None:
 
 @every_split
 def test_too_few_rows_are_told(name: str) -> None:
-    split: Split = built("split", name)
     time, ends_at = rows_of([48] * 3, [1])
     with pytest.raises(DataError, match="too few rows"):
-        check_folds(split.folds(time, ends_at), time, ends_at)
+        check_folds(split_of(name).folds(time, ends_at), time, ends_at)
 
 
 # exchanges

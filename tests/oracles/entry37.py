@@ -63,7 +63,7 @@ def _population_deviation(values: Series) -> Real:
 
 
 def _levels(high: Series, low: Series, close: Series) -> dict[str, Series]:
-    found: dict[str, Series] = {
+    columns: dict[str, Series] = {
         name: []
         for name in (
             "distance_to_support_pct",
@@ -92,9 +92,9 @@ def _levels(high: Series, low: Series, close: Series) -> dict[str, Series]:
                     else 0
                 )
                 distance = sign * (level - price) / price * 100
-            found[f"distance_to_{side}_pct"].append(distance)
-            found[f"num_{side}_touches"].append(touches)
-    return found
+            columns[f"distance_to_{side}_pct"].append(distance)
+            columns[f"num_{side}_touches"].append(touches)
+    return columns
 
 
 def _lines(high: Series, low: Series, close: Series) -> dict[str, Series]:

@@ -107,6 +107,16 @@ def test_a_split_of_the_recipe_is_one_of_the_tune(conf: Path) -> None:
     assert adopted(chosen(*words, conf=conf), conf).tune.choices == {"split": "holdout"}
 
 
+@pytest.mark.parametrize("word", ["calibration=isotonic", "recipe.calibration=isotonic"])
+def test_a_tune_holds_how_probabilities_are_calibrated(conf: Path, word: str) -> None:
+    words = (word, "calibration.least_effective_rows=90")
+    made = adopted(chosen(*words, conf=conf), conf)
+    assert made.tune.choices == {"calibration": "isotonic"}
+    assert made.tune.set == {"calibration": {"least_effective_rows": 90}}
+    write_adopted(made, conf, "x")
+    assert planned(f"tune={NAME}", conf=conf).trial == planned(*words, conf=conf).trial
+
+
 def test_what_would_be_another_configuration_is_refused(conf: Path, monkeypatch: Patch) -> None:
     def rounded(node: dict[str, Any]) -> str:
         return to_yaml(node).replace("3.5", "4.0")

@@ -184,7 +184,7 @@ def after_edit(folder: Path, plan: Plan, name: str, added: str) -> set[str]:
 EDITS = {
     "pipeline/models/lightgbm.py": {"train"},
     "pipeline/labels/three_class.py": {"labels"},
-    "pipeline/features/indicators/averages.py": {"features"},
+    "pipeline/features/indicators/averages.py": {"features", "evaluate"},  # sizes by atr_pct
     "pipeline/market/exchanges/simulated_path.py": {"download"},
     "pipeline/splits/walk_forward.py": {"train"},
     "pipeline/errors.py": {*STAGES},

@@ -70,7 +70,7 @@ def test_days_and_since_say_where_to_begin(home: Path, capsys: Capture) -> None:
         (["since=yesterday"], "since is not a moment"),
         (["since=2025-12-01"], "names no time zone"),
         (["since=2026-01-01T00:00Z"], "the span is empty"),
-        (["dayz=2"], "did you mean days? Valid: as_of, days,"),
+        (["dayz=2"], "did you mean days? Valid: as_of, backtest, calibration, days,"),
         (["timeframe=5m"], "recipe.timeframe=5m"),
         (["market=KRW-DOGE"], "copy a file there to conf/market/KRW-DOGE.yaml"),
     ],

@@ -9,7 +9,7 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.evaluation.effective import effective_rows, skill, skill_interval
+from pipeline.evaluation.effective import effective_rows
 from pipeline.evaluation.metrics import (
     FLAT,
     average_precision,
@@ -212,6 +212,7 @@ def test_every_flat_figure_is_scored() -> None:
         "brier_skill_low",
         "direction_skill",
         "direction_skill_low",
+        "direction_auc",
     }
 
 
@@ -237,34 +238,6 @@ def test_effective_rows_do_not_depend_on_the_order() -> None:
     joined = outcomes(*drawn())
     mixed = joined.sample(frac=1, random_state=1)
     assert effective_rows(mixed, "1h") == pytest.approx(effective_rows(joined, "1h"))
-
-
-def test_the_interval_lies_below_the_skill_and_closes_with_rows() -> None:
-    probability, happened, base = drawn()
-    loss, base_loss = brier(probability, happened), brier(base, happened)
-    centre = skill(loss, base_loss)
-    few, many = (skill_interval(loss, base_loss, rows) for rows in (10.0, 1000.0))
-    assert few < many < centre
-    deviation = (base_loss - loss).std() / base_loss.mean()
-    assert centre - few == pytest.approx(1.645 * deviation / np.sqrt(10))
-    assert skill_interval(loss, base_loss, 0.3) == skill_interval(loss, base_loss, 1.0)
-
-
-def test_the_interval_tells_skill_from_luck() -> None:
-    probability, happened, base = drawn()
-    base_loss = brier(base, happened)
-    assert skill_interval(brier(probability, happened), base_loss, 300) > 0
-    assert skill_interval(brier(probability[::-1], happened), base_loss, 300) < 0
-
-
-def test_luck_passes_the_interval_about_one_time_in_twenty() -> None:
-    generator = np.random.default_rng(9)
-    passed = 0
-    for _ in range(400):
-        difference = generator.standard_normal(60)
-        loss = 2 + difference
-        passed += skill_interval(loss, np.full(60, 2.0), 60) > 0
-    assert 0.02 < passed / 400 < 0.09
 
 
 @given(st.permutations([0, 1, 2, 2, 2, 1, 1]), st.integers(0, 99))

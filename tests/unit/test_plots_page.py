@@ -59,6 +59,18 @@ def points(name: str) -> list[dict[str, str]]:
             for kind in ("training", "validation")
             for epoch in range(1, 11)
         ]
+    if name == "equity":
+        return [
+            {
+                "time": f"2025-10-{day:02d}T05:00Z",
+                "series": series,
+                "equity": str(worth),
+                "rev": rev,
+            }
+            for rev in revisions
+            for day, worth in ((1, 1.0), (11, 1.5), (31, 2.0))
+            for series in ("traded", "buy and hold")
+        ]
     return [
         {
             "head": "d",
@@ -86,7 +98,7 @@ def test_dvc_fills_the_page(tmp_path: Path) -> None:
     out = tmp_path / "plots" / "index.html"
     render_html(renderers(), out, html_template=TEMPLATE)
     page = out.read_text()
-    assert page.count("vegaEmbed('#") == 3
+    assert page.count("vegaEmbed('#") == 4
     assert not re.search(r"\{(plot_divs|refresh_tag|scripts)\}", page)
     assert "cdn" not in page
     without = re.sub(r'"\$schema": "[^"]*"', "", page)
@@ -112,7 +124,7 @@ def drawn(specs: list[dict[str, Any]]) -> list[str]:
 
 
 def test_plots_are_drawn_as_dvc_declares_them() -> None:
-    confusions, losses, importances = map(
+    confusions, losses, importances, equities = map(
         parse, drawn([renderer.get_filled_template() for renderer in renderers()])
     )
     panels = [f"{head} · {rev}" for rev in ("workspace", "<b>exp</b>") for head in ("d", "exit")]
@@ -132,6 +144,11 @@ def test_plots_are_drawn_as_dvc_declares_them() -> None:
     assert names == [f"c{k}" for k in reversed(range(30))]
     assert len(importances.all("rect")) == 60
     assert importances.all("summary")[0].text == "10 more"
+    assert [each.text for each in equities.all("li")] == ["traded", "buy and hold"]
+    curve, *_ = equities.all("path", "curve")
+    xs = [float(pair.split()[0].lstrip("M")) for pair in curve.attributes["d"].split("L")]
+    assert xs == [0, 333, 1000], "moments stand where they were, not one beside the other"
+    assert "2025-10-" in equities.text
 
 
 def test_names_stay_text() -> None:

@@ -20,6 +20,7 @@ HEAD: dict[str, Any] = {
     "classes": ["sell", "hold", "buy"],
     "rows": 1800,
     "class_shares": {"sell": 0.25, "hold": 0.5, "buy": 0.25},
+    "calibration": None,
 }
 FACTS: dict[str, Any] = {
     "slot": "upbit_hourly@replay/KRW-SOL",

@@ -10,7 +10,11 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from registry.gate import ChampionEvidence, Evidence, GateConfig, judge
+from registry.errors import RegistryError
+from registry.evidence import ChampionEvidence, Evidence, keep_evidence, kept_evidence
+from registry.gate import GateConfig, judge
+from registry.slots import Slot
+from registry.versions import Registry
 
 CONFIG = GateConfig()
 GOOD: dict[str, Any] = {
@@ -24,9 +28,12 @@ GOOD: dict[str, Any] = {
     "classes": 3,
 }
 NO_SKILL, FEW_ROWS = {"brier_skill": 0.031, "brier_skill_low": 0.0}, {"effective_rows": 29.9}
-SAME = {"comparable": True, "common_rows": 50, "log_loss_difference": 0.02}
-WORSE = {"comparable": True, "common_rows": 50, "log_loss_difference": 0.0201}
-FEW_COMMON = {"comparable": True, "common_rows": 49, "log_loss_difference": 1.0}
+COMPARED = {"comparable": True, "common_rows": 50}
+SAME = {**COMPARED, "log_loss_difference": 0.01, "low": 0.0, "high": 0.02}
+WORSE = {**COMPARED, "log_loss_difference": 0.03, "low": 0.0201, "high": 0.0399}
+OPEN = {**COMPARED, "log_loss_difference": 0.0, "low": -0.0201, "high": 0.0201}
+BETTER = {**COMPARED, "log_loss_difference": -0.05, "low": -0.08, "high": -0.02}
+FEW_COMMON = {**WORSE, "common_rows": 49}
 APART = {"comparable": False, "why_not": "Other labels."}
 
 
@@ -54,6 +61,12 @@ def evidence(
         ({"effective_rows": math.inf}, None, "", "refuse"),
         ({"balanced_accuracy": math.nan}, None, "", "refuse"),
         ({}, SAME, "trade", "promote"),
+        ({}, BETTER, "trade", "promote"),
+        ({}, OPEN, "trade", "refuse"),
+        ({}, OPEN, "observe", "observe"),
+        ({}, {**OPEN, "low": 0.02}, "observe", "observe"),
+        (NO_SKILL, OPEN, "observe", "observe"),
+        ({}, {**SAME, "low": math.nan, "high": math.nan}, "trade", "refuse"),
         ({}, WORSE, "trade", "refuse"),
         ({}, APART, "trade", "refuse"),
         ({}, FEW_COMMON, "trade", "refuse"),
@@ -94,8 +107,20 @@ def test_sentences_a_trader_understands() -> None:
         "to tell skill from luck."
     )
     assert judge(evidence(WORSE), CONFIG).sentence == (
-        "Refuse: it is clearly worse than v0006 (log loss +0.0201 a row on 50 common rows, up to "
-        "+0.0200 is allowed)."
+        "Refuse: it is clearly worse than v0006 (log loss +0.0300 a row on 50 common rows, with "
+        "90 % confidence +0.0201 to +0.0399; up to +0.0200 is allowed)."
+    )
+    assert judge(evidence(OPEN), CONFIG).sentence == (
+        "Refuse: v0006 trades and stays: undecidable: it may be worse than v0006 (log loss up to "
+        "+0.0201 a row on 50 common rows, +0.0200 is allowed)."
+    )
+    assert judge(evidence(OPEN, "observe"), CONFIG).sentence == (
+        "Observe, signals but no decisions: undecidable: it may be worse than v0006 (log loss up "
+        "to +0.0201 a row on 50 common rows, +0.0200 is allowed)."
+    )
+    assert judge(evidence(SAME, "observe", **NO_SKILL), CONFIG).sentence.endswith(
+        "; it is not clearly worse than v0006 (log loss +0.0100 a row on 50 common rows, with 90 % "
+        "confidence +0.0000 to +0.0200; up to +0.0200 is allowed)."
     )
     assert judge(evidence(APART), CONFIG).sentence == (
         "Refuse: v0006 trades and stays: the two cannot be compared (Other labels)."
@@ -115,16 +140,22 @@ def test_every_condition_is_told_with_its_value_and_limit() -> None:
         "brier_skill": (True, 0.004, 0.0),
         "direction_skill": (True, 0.002, 0.0),
         "not_older_than_champion": (True, True, True),
-        "not_worse_than_champion": (True, 0.02, 0.02),
+        "decided_against_champion": (True, 0.02, 0.02),
+        "not_worse_than_champion": (True, 0.0, 0.02),
         "may_replace_a_trading_champion": (True, True, True),
     }
 
 
 def test_limits_come_from_the_configuration() -> None:
     strict = GateConfig(min_effective_rows=81, max_log_loss_increase=0, min_common_rows=51)
+    many = {**SAME, "common_rows": 51, "low": 0.001}
     assert judge(evidence(), strict).outcome == "observe"
-    assert judge(evidence({**SAME, "common_rows": 51}, "observe"), strict).outcome == "refuse"
+    assert judge(evidence(many, "observe"), strict).outcome == "refuse"
+    assert judge(evidence({**many, "low": 0.0}, "observe"), strict).outcome == "observe"
     assert judge(evidence(SAME, "observe"), strict).outcome == "observe"
+    lenient = GateConfig(max_log_loss_increase=0.0399)
+    assert judge(evidence(WORSE), lenient).outcome == "promote"
+    assert judge(evidence(OPEN), lenient).outcome == "promote"
 
 
 def test_the_default_gate_is_the_committed_one() -> None:
@@ -142,6 +173,32 @@ def test_a_gate_without_meaning_is_refused(wrong: dict[str, Any]) -> None:
         GateConfig.model_validate(wrong)
 
 
-def test_a_comparison_needs_its_figure() -> None:
-    with pytest.raises(ValidationError, match="needs a log_loss_difference"):
-        ChampionEvidence(version="v0001", mode="trade", comparable=True, common_rows=99)
+@pytest.mark.parametrize("missing", ["log_loss_difference", "low", "high"])
+def test_a_comparison_needs_its_figures(missing: str) -> None:
+    told = {name: value for name, value in SAME.items() if name != missing}
+    with pytest.raises(ValidationError, match="needs a log_loss_difference, low and high"):
+        ChampionEvidence.model_validate({"version": "v0001", "mode": "trade", **told})
+
+
+def test_the_tests_beside_the_interval_decide_nothing() -> None:
+    told = {**SAME, "diebold_mariano_p": 0.0001, "mcnemar_p": 0.0001}
+    assert judge(evidence(told), CONFIG) == judge(evidence(SAME), CONFIG)
+
+
+def test_evidence_is_kept_beside_the_events(tmp_path: Path) -> None:
+    slot, registry = Slot.parse("demo/SIM-BTC"), Registry(tmp_path)
+    registry.add(slot, {"model": b"x"}, "2025-12-20T00:00Z")
+    assert kept_evidence(tmp_path, slot, "v0001") is None
+    for told in (evidence(), evidence(SAME), evidence({**SAME, "low": -math.inf})):
+        keep_evidence(tmp_path, slot, "v0001", told)
+        assert kept_evidence(tmp_path, slot, "v0001") == told
+    keep_evidence(tmp_path, slot, "v0001", evidence(brier_skill=math.nan))
+    broken = kept_evidence(tmp_path, slot, "v0001")
+    assert broken is not None
+    assert judge(broken, CONFIG).outcome == "refuse"
+    assert registry.verify() == []
+    assert registry.add(slot, {"model": b"y"}, "2025-12-20T00:00Z").version == "v0002"
+    (slot.folder(tmp_path) / "v0001.evidence.json").write_bytes(b'{"finite": true}')
+    assert kept_evidence(tmp_path, slot, "v0001") is None, "of an older gate"
+    with pytest.raises(RegistryError, match="no such version"):
+        keep_evidence(tmp_path, slot, "v0009", evidence())

@@ -278,6 +278,7 @@ def test_two_heads_stand_one_after_the_other() -> None:
     binary = Told(predictions(0.2, classes=("no", "yes")), ("no", "yes"))
     page = page_of(facts_of({"long entry": binary, "exit": Told()}))
     assert [each.text for each in page.all("h2")] == [
+        "After costs",
         "Head long entry",
         "Head exit",
         "The candles",

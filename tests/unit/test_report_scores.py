@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,10 +12,15 @@ from pipeline.evaluation.report.beside import Comparison, comparisons
 from pipeline.evaluation.report.calibration import fold_scores, reliability
 from tests.report_facts import CLASSES, Told, facts_of, lede_of, page_of, predictions, section_of
 
+MANY = 8  # scores of a head that tells the direction
 
-def compared(skill: float, verdict: str = "observe", **scores: float) -> dict[str, Comparison]:
+
+def compared(
+    skill: float, verdict: str = "observe", metrics: dict[str, Any] | None = None, **scores: float
+) -> dict[str, Comparison]:
     facts = facts_of({"direction": Told(predictions(skill))}, verdict=verdict)
     facts.heads["direction"]["scores"].update(scores)
+    facts.heads["direction"]["metrics"].update(metrics or {})
     return {each.name: each for each in comparisons(facts.head("direction"))}
 
 
@@ -23,32 +30,42 @@ def test_a_planted_skill_is_seen_in_every_score(skill: float, word: str) -> None
     assert {each.word for each in found.values()} == {word}
     page = page_of(facts_of({"direction": Told(predictions(skill))}))
     words = [each.text for each in section_of(page, "scores").all("span", "word")]
-    assert len(words) == 5
+    assert len(words) == MANY
     assert all(text.endswith(word) for text in words)
     assert all(f"looks {word}" in text for text in words), "a hint, and no proof"
     said = lede_of(page, "scores")
-    assert said.startswith(f"All 5 scores look {word} than their baselines. Among many figures")
+    assert said.startswith(
+        f"All {MANY} scores look {word} than their baselines. Among many figures"
+    )
     assert "verdict at the top" in said
     assert "Verdict" not in section_of(page, "scores").all("thead")[0].text
 
 
 def test_a_word_is_said_only_when_the_interval_leaves_the_baseline_out() -> None:
-    skill = {"brier_skill": 0.1, "brier_skill_low": -0.05}
-    assert compared(0.0, **skill)["brier_skill"].word == "cannot tell"
-    skill = {"brier_skill": -0.1, "brier_skill_low": -0.25}
-    assert compared(0.0, **skill)["brier_skill"].word == "cannot tell"
-    skill = {"brier_skill": -0.1, "brier_skill_low": -0.15}
-    assert compared(0.0, **skill)["brier_skill"].word == "worse"
-    for each in compared(0.02, effective_rows=10.0).values():
-        if each.low < 0 < each.high:
-            assert each.word == "cannot tell"
+    for value, low, high, word in [
+        (0.1, -0.05, 0.2, "cannot tell"),
+        (-0.1, -0.25, 0.01, "cannot tell"),
+        (-0.1, -0.15, -0.01, "worse"),
+        (0.1, 0.01, 0.2, "better"),
+        (0.1, None, None, "cannot tell"),
+    ]:
+        told: dict[str, Any] = {
+            "brier_skill": {"value": value, "low": low, "high": high, "baselines": {}}
+        }
+        found = compared(0.0, metrics=told)["brier_skill"]
+        assert found.word == word
+        assert (found.value, found.baseline) == (value, 0.0)
+    loss = {"value": 1.0, "low": 0.9, "high": 1.05, "baselines": {"majority": 1.1}}
+    found = compared(0.0, metrics={"log_loss": loss})["log_loss"]
+    assert found.word == "better"
+    assert [found.gain, found.low, found.high] == pytest.approx([0.1, 0.05, 0.2])
 
 
 def test_nothing_is_told_from_few_rows() -> None:
     assert {each.word for each in compared(0.4, "undecidable").values()} == {"cannot tell"}
     assert {each.word for each in compared(0.4, effective_rows=1.5).values()} == {"cannot tell"}
     page = page_of(facts_of({"direction": Told(predictions(0.4))}, verdict="undecidable"))
-    assert lede_of(page, "scores").startswith("None of the 5 scores")
+    assert lede_of(page, "scores").startswith(f"None of the {MANY} scores")
 
 
 def test_baselines_are_those_of_the_training_shares() -> None:
@@ -59,45 +76,75 @@ def test_baselines_are_those_of_the_training_shares() -> None:
     )
     found = compared(0.1)
     losses = log_loss(base, happened), log_loss(said, happened)
-    assert found["log_loss"].baseline == pytest.approx(losses[0].mean())
-    assert found["log_loss"].gain == pytest.approx((losses[0] - losses[1]).mean())
-    assert found["accuracy"].baseline == (base.argmax(axis=1) == happened).mean()
+    assert found["log_loss"].baseline == pytest.approx(losses[0].mean(), rel=1e-5)
+    assert found["log_loss"].gain == pytest.approx((losses[0] - losses[1]).mean(), abs=1e-5)
+    usual = (base.argmax(axis=1) == happened).mean()
+    assert found["accuracy"].baseline == pytest.approx(usual, rel=1e-5)
     assert found["balanced_accuracy"].baseline == pytest.approx(1 / 3)
     assert found["average_precision"].baseline == pytest.approx(1 / 3)
     constant = average_precision(np.full((600, 3), 1 / 3), happened)
     assert constant == pytest.approx(1 / 3), "what naming no order gives"
     skill = found["brier_skill"]
     assert skill.value == pytest.approx(
-        1 - brier(said, happened).mean() / brier(base, happened).mean()
+        1 - brier(said, happened).mean() / brier(base, happened).mean(), rel=1e-5
     )
     scores = score_head(joined, CLASSES, "1h")
-    assert skill.low == scores["brier_skill_low"]
-    assert skill.high - skill.value == pytest.approx(skill.value - skill.low)
+    assert skill.low == pytest.approx(scores["brier_skill_low"], rel=1e-5), "the gate's own end"
+    assert found["skill_over_climatology"].baseline == 0.0
+    assert found["direction_auc"].baseline == 0.5
 
 
-def test_an_interval_rests_on_whole_blocks_of_time() -> None:
-    joined = predictions(0.1)
-    head = facts_of({"direction": Told(joined)}).head("direction")
-    head.scores["effective_rows"] = 20.0
-    happened = joined["label"].to_numpy()
-    right = (head.probability.argmax(axis=1) == happened) * 1.0
-    usual = head.base.argmax(axis=1) == happened
-    blocks = (right - usual).reshape(20, 30).mean(axis=1)
-    found = {each.name: each for each in comparisons(head)}
-    accuracy = found["accuracy"]
-    assert accuracy.gain == pytest.approx(blocks.mean())
-    reach = 1.645 * blocks.std(ddof=1) / np.sqrt(20)
-    assert accuracy.high - accuracy.gain == pytest.approx(reach)
-    assert accuracy.gain - accuracy.low == pytest.approx(reach)
+def test_what_so_few_rows_could_have_shown_is_said_where_nothing_was() -> None:
+    facts = facts_of({"direction": Told(predictions(0.0))}, verdict="undecidable")
+    facts.heads["direction"]["scores"]["detectable_skill"] = 0.125
+    said = section_of(page_of(facts), "scores").all("p")[1].text
+    assert "only if it were 12.5 % or more" in said.replace("\xa0", " ")
+    known = facts_of({"direction": Told(predictions(0.4))})
+    assert "only if it were" not in section_of(page_of(known), "scores").text
+
+
+@pytest.mark.parametrize(
+    ("skill", "verdict", "word"),
+    [
+        (0.4, "promote", "better"),
+        (0.0, "observe", "not better"),
+        (-0.4, "refuse", "not better"),
+        (0.4, "undecidable", "undecidable"),
+    ],
+)
+def test_the_verdict_against_the_baselines_is_one_sentence(
+    skill: float, verdict: str, word: str
+) -> None:
+    page = page_of(facts_of({"direction": Told(predictions(skill))}, verdict=verdict))
+    (said,) = page.all("p", "against")
+    assert [each.text for each in said.all("strong")] == [word]
+    assert said.text.startswith("Against its baselines: ")
+    assert said.text.count(". ") == 0
+    assert said.text.endswith(".")
+    assert ("beyond the class shares" in said.text) == (word == "not better")
+
+
+def test_parts_have_their_own_rows() -> None:
+    page = page_of(facts_of({"direction": Told(predictions(0.4))}))
+    part = section_of(page, "when")
+    rows = [each.text for each in part.all("tbody")[0].all("span", "score")]
+    assert rows == ["calm", "normal", "2025-10"], "a part without rows is left out"
+    assert "above 0 in 3 of 3 parts; by more than luck in a market that is calm." in part.text
+    facts = facts_of({"direction": Told(predictions(0.0))})
+    facts.heads["direction"] |= {"by_regime": {}, "by_month": {}}
+    assert not [
+        each for each in page_of(facts).all("section") if "when" in each.attributes.values()
+    ]
 
 
 def test_figures_that_are_no_numbers_are_said_to_be_none() -> None:
     facts = facts_of(verdict="refuse")
-    scores = facts.heads["direction"]["scores"]
-    scores |= dict.fromkeys(["brier_skill", "brier_skill_low", "log_loss"], float("nan"))
+    nothing = dict.fromkeys(("value", "low", "high")) | {"baselines": {}}
+    metrics = facts.heads["direction"]["metrics"]
+    metrics |= dict.fromkeys(["brier_skill", "log_loss"], nothing)
     section = section_of(page_of(facts), "scores")
-    assert section.text.count("not a number") == 2
-    assert len(section.all("svg")) == 3
+    assert section.text.count("not a number") == 3, "the log loss has no baseline either"
+    assert len(section.all("svg")) == MANY - 2
 
 
 def test_folds_and_bins_hold_every_row_once() -> None:

@@ -66,8 +66,11 @@ CHANGES = {
     "model.max_depth=2": {"train"},
     "model=majority": {"train"},
     "split.test_share=0.3": {"train"},
+    "calibration=sigmoid": {"train"},
     "seed=8": {"train"},
     "gate.min_common_rows=51": {"evaluate"},
+    "backtest=bingx_futures": {"evaluate"},
+    "market.fee_bps=6": {"evaluate"},
     "recipe.action_threshold=0.6": set(),
     "as_of=2025-12-20T09:00+09:00": set(),
     "recipe=demo": set(),
@@ -150,7 +153,7 @@ def test_targets_are_what_a_stage_builds(home: Path) -> None:
         "validate": ["market"],
         "features": ["features"],
         "labels": ["labels"],
-        "train": ["models", "splits"],
+        "train": ["models", "models", "splits"],
         "evaluate": [],
     }
 
@@ -162,7 +165,7 @@ def test_a_head_may_be_named_like_a_group(conf: Path, name: str) -> None:
     plan = planned("recipe=pair", conf=conf)
     assert set(plan.stages["train"]["heads"]) == {name, "leave"}
     assert len(plan.targets["labels"]) == 1
-    assert len(plan.targets["train"]) == 2
+    assert len(plan.targets["train"]) == 3, "split, calibration and the one model"
 
 
 def test_heads_share_a_feature_set_only_when_it_is_the_same(conf: Path) -> None:

@@ -14,9 +14,10 @@ from pipeline.labels.three_class import ThreeClass
 from pipeline.models.base import FeatureTable, Files, Model, Report, Rows, Samples
 from pipeline.models.lightgbm import LightGBM
 from pipeline.models.majority import Majority
+from pipeline.models.probabilities import check_probabilities
 from pipeline.splits.fold import Fold
 from pipeline.splits.holdout import Holdout
-from pipeline.training import check_probabilities, labelled_samples, train_head
+from pipeline.training import labelled_samples, train_head
 from tests.oracles.walks import random_walk
 
 CLASSES = ThreeClass.classes

@@ -28,13 +28,14 @@ from pipeline.evaluation.training_table import FITS, fit_rows, training_markdown
 from pipeline.importance import Importance
 from pipeline.labels.three_class import ThreeClass
 from pipeline.models.base import Model, Report, Samples
+from pipeline.models.nested_calibration import CalibrationFit
 from pipeline.operations import retrain as retrains
 from pipeline.operations.build_run import BuildReport
 from pipeline.operations.retrain import Outcome, Places, retrain
 from pipeline.operations.target import resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
-from pipeline.splits.fold import Fold
+from pipeline.splits.fold import Fold, purge
 from pipeline.stage_configs import write_plan
 from pipeline.stages import paths
 from pipeline.training import TrainedHead
@@ -67,7 +68,15 @@ GATE = GateConfig(min_effective_rows=30)
 def facts_of(rows: Samples, folds: list[Fold], reports: list[Report], lookback: int) -> Any:
     ranked = [Importance("n2", 0.5, 0.1), Importance("n0", 0.0, 0.1)]
     rules = [None] * len(reports)
-    trained = TrainedHead(pd.DataFrame(), None, folds, reports, ranked, rules)  # type: ignore[arg-type]
+    trained = TrainedHead(
+        pd.DataFrame(),
+        None,  # type: ignore[arg-type]
+        folds,
+        reports,
+        ranked,
+        rules,
+        [CalibrationFit()] * len(reports),
+    )
     return head_facts(rows, trained, "plugins.own.Own", lookback)
 
 
@@ -100,19 +109,17 @@ def test_facts_say_what_each_fit_was_given() -> None:
     assert not {name for name in refit if name.startswith(("test", "purged"))}
 
 
-def test_purged_rows_are_those_that_reach_into_the_test() -> None:
+def test_purged_rows_are_those_that_the_split_left_out() -> None:
     rows = joined_rows()
-    opens = rows.time[300]
-    before = np.arange(40, 300)
-    kept = before[rows.ends_at[before] <= opens]
-    facts = facts_of(rows, [Fold(kept, np.arange(300, 400))], [{}, {}], 1)
-    (fold, _) = facts["fits"]
-    assert fold["purged_rows"] == 300 - 40 - len(kept) == 24
-    assert fold["purged_from"] == rows.time[276].isoformat()
-    assert fold["purged_to"] == rows.time[299].isoformat()
+    fold = purge(np.arange(40, 300), np.arange(300, 400), rows.time, rows.ends_at)
+    facts = facts_of(rows, [fold], [{}, {}], 1)
+    (told, _) = facts["fits"]
+    assert told["purged_rows"] == 300 - 40 - len(fold.train) == 24
+    assert told["purged_from"] == rows.time[276].isoformat()
+    assert told["purged_to"] == rows.time[299].isoformat()
     assert facts["shape"] == [526, 6]
     apart = facts_of(rows, [Fold(np.arange(200), np.arange(300, 400))], [{}, {}], 1)
-    assert apart["fits"][0]["purged_rows"] == 24, "rows that were never candidates are not purged"
+    assert "purged_rows" not in apart["fits"][0], "rows that were never candidates are not purged"
 
 
 def test_precision_and_recall_are_those_of_scikit_learn() -> None:

@@ -9,8 +9,8 @@
     charts       scales, ticks and SVG pieces that stretch to any width
     beside       scores beside baselines, and whether the difference is more than luck
     calibration  scores of each fold, and probabilities against what happened
-    verdict, scores, mistakes, over_time, trust, fold_map, learning, importance, trained,
-    quality, glossary
+    verdict, money, dealt, scores, mistakes, parts, over_time, trust, fold_map, learning,
+    importance, trained, quality, glossary
                  the parts of the page, in its order
     layout       what the parts share
     style        colours and sizes

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.evaluation.effective import ONE_SIDED_95
-from pipeline.evaluation.metrics import average_precision, balanced_accuracy, log_loss
+from pipeline.evaluation.baselines import MAJORITY
 from pipeline.evaluation.report.facts import HeadFacts
 
-Rows = npt.NDArray[np.intp]
-Statistic = Callable[[Rows], float]
 Word = Literal["better", "worse", "cannot tell"]
-MOST_BLOCKS = 40
-LEAST_ROWS = 2.0
+Metric = Mapping[str, Any]
+LOWER_IS_BETTER = frozenset({"log_loss"})
+COIN = 0.5  # of an area under the curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,84 +35,67 @@ class Comparison:
 
 
 def comparisons(head: HeadFacts) -> list[Comparison]:
-    """Every score of a head beside its baseline.
-
-    The Brier skill has the gate's own interval. The others' error is a delete-one-block
-    jackknife over as many contiguous blocks of time as there are independent rows, at most 40
-    (Kunsch 1989, The jackknife and the bootstrap for general stationary observations).
-    """
-    skill, low = head.scores["brier_skill"], head.scores["brier_skill_low"]
-    interval = (skill, low, 2 * skill - low)
-    found = [Comparison("brier_skill", skill, 0.0, *interval, word_of(head, *interval[1:]))]
-    for name, (value, baseline, statistic) in _statistics(head).items():
-        gain = statistic(np.arange(len(head.joined)))
-        reach = ONE_SIDED_95 * jackknife_error(statistic, _blocks(head))
-        ends = (gain - reach, gain + reach)
-        found.append(Comparison(name, value, baseline, gain, *ends, word_of(head, *ends)))
-    return found
+    """Every score of a head beside its baseline, with the interval of its block bootstrap."""
+    return [
+        compared(name, head.metrics[name], baseline(head, head.metrics[name]), head.too_few)
+        for name, baseline in BASELINES.items()
+        if name in head.metrics
+    ]
 
 
-def word_of(head: HeadFacts, low: float, high: float) -> Word:
-    """What an interval of a gain says; nothing where the gate found too few rows to tell."""
-    if head.undecidable or head.scores["effective_rows"] < LEAST_ROWS:
-        return "cannot tell"
-    return "better" if low > 0 else "worse" if high < 0 else "cannot tell"
-
-
-def jackknife_error(statistic: Statistic, blocks: list[Rows]) -> float:
-    """Standard error of a statistic of rows, leaving out one block after the other.
+def compared(name: str, metric: Metric, baseline: float, too_few: bool = False) -> Comparison:
+    """One figure as `pipeline.evaluation.scorecard` tells it beside a baseline.
 
     Examples
     --------
-    >>> values = np.array([1.0, 2.0, 4.0, 5.0])
-    >>> error = jackknife_error(lambda rows: values[rows].mean(), np.split(np.arange(4), 4))
-    >>> bool(np.isclose(error, values.std(ddof=1) / np.sqrt(4)))
-    True
+    >>> compared("log_loss", {"value": 1.0, "low": 0.9, "high": 1.2}, 1.25).word
+    'better'
     """
-    every = np.concatenate(blocks)
-    left = np.array([statistic(np.setdiff1d(every, block)) for block in blocks])
-    many = len(blocks)
-    return float(np.sqrt((many - 1) / many * ((left - left.mean()) ** 2).sum()))
+    sign = -1.0 if name in LOWER_IS_BETTER else 1.0
+    value, *ends = (_number(metric[key]) for key in ("value", "low", "high"))
+    low, high = sorted(sign * (end - baseline) for end in ends)
+    word = "cannot tell" if too_few else word_of(low, high)
+    return Comparison(name, value, baseline, sign * (value - baseline), low, high, word)
 
 
-def _blocks(head: HeadFacts) -> list[Rows]:
-    many = int(np.clip(head.scores["effective_rows"], LEAST_ROWS, MOST_BLOCKS))
-    in_time = np.argsort(np.asarray(head.time), kind="stable")
-    return [block for block in np.array_split(in_time, many) if len(block)]
+def word_of(low: float, high: float) -> Word:
+    """What an interval of a gain says.
+
+    Examples
+    --------
+    >>> word_of(-0.2, -0.1), word_of(float("nan"), float("nan"))
+    ('worse', 'cannot tell')
+    """
+    return "better" if low > 0 else "worse" if high < 0 else "cannot tell"
 
 
-def _statistics(head: HeadFacts) -> dict[str, tuple[float, float, Statistic]]:
-    """Value, baseline and gain over any rows, by the score's name."""
-    scores, happened = head.scores, head.happened
-    probability, base = head.probability, head.base
-    said, usual = probability.argmax(axis=1), base.argmax(axis=1)
-    right = (said == happened).astype("float64") - (usual == happened)
-    base_loss = log_loss(base, happened)
-    saved = base_loss - log_loss(probability, happened)
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
-    def chance(rows: Rows) -> float:
-        return 1 / max(len(np.unique(happened[rows])), 1)
 
-    everything = chance(np.arange(len(happened)))
-    return {
-        "accuracy": (
-            scores["accuracy"],
-            scores["majority_accuracy"],
-            lambda rows: float(right[rows].mean()),
-        ),
-        "balanced_accuracy": (
-            scores["balanced_accuracy"],
-            everything,
-            lambda rows: balanced_accuracy(said[rows], happened[rows]) - chance(rows),
-        ),
-        "log_loss": (
-            scores["log_loss"],
-            float(base_loss.mean()),
-            lambda rows: float(saved[rows].mean()),
-        ),
-        "average_precision": (
-            scores["average_precision"],
-            everything,
-            lambda rows: average_precision(probability[rows], happened[rows]) - chance(rows),
-        ),
-    }
+def _nothing(head: HeadFacts, metric: Metric) -> float:  # noqa: ARG001
+    return 0.0
+
+
+def _coin(head: HeadFacts, metric: Metric) -> float:  # noqa: ARG001
+    return COIN
+
+
+def _majority(head: HeadFacts, metric: Metric) -> float:  # noqa: ARG001
+    return _number(metric["baselines"].get(MAJORITY))
+
+
+def _chance(head: HeadFacts, metric: Metric) -> float:  # noqa: ARG001
+    return 1 / max(len(np.unique(head.happened)), 1)
+
+
+BASELINES: dict[str, Callable[[HeadFacts, Metric], float]] = {
+    "brier_skill": _nothing,
+    "skill_over_climatology": _nothing,
+    "accuracy": _majority,
+    "balanced_accuracy": _chance,
+    "log_loss": _majority,
+    "average_precision": _chance,
+    "direction_skill": _nothing,
+    "direction_auc": _coin,
+}

@@ -9,8 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.evaluation.trading import Trading
+
 Facts = dict[str, Any]
 Floats = npt.NDArray[np.float64]
+LEAST_ROWS = 2.0  # independent ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,8 @@ class HeadFacts:
 
     `joined` holds its out-of-fold predictions joined with labels, keyed (market, time):
     ``fold``, ``p_<class>``, ``base_<class>``, ``label``, ``ends_at``. `constant`: within each fold
-    it gives every candle the same probabilities.
+    it gives every candle the same probabilities. `metrics`, `by_regime` and `by_month` are those
+    of `pipeline.evaluation.scorecard`.
     """
 
     name: str
@@ -30,6 +34,14 @@ class HeadFacts:
     joined: pd.DataFrame
     undecidable: bool
     constant: bool
+    metrics: Facts
+    by_regime: Facts
+    by_month: Facts
+
+    @property
+    def too_few(self) -> bool:
+        """Whether there are too few independent rows to tell anything."""
+        return self.undecidable or self.scores["effective_rows"] < LEAST_ROWS
 
     @property
     def probability(self) -> Floats:
@@ -74,7 +86,7 @@ class ReportFacts:
     flat
         The flat figures, a mean over the heads.
     heads
-        ``scores``, ``classes`` and ``confusion`` of each head.
+        ``scores``, ``classes``, ``confusion`` and the scorecard of each head.
     meanings
         What each class says of a candle, in the order of the classes, by head.
     training
@@ -85,6 +97,8 @@ class ReportFacts:
         Candles keyed (market, time).
     out_of_fold
         Out-of-fold predictions joined with labels, by head; see `HeadFacts`.
+    trading
+        What trading them came to.
     """
 
     title: str
@@ -98,6 +112,7 @@ class ReportFacts:
     quality: Facts
     candles: pd.DataFrame
     out_of_fold: dict[str, pd.DataFrame]
+    trading: Trading
 
     def head(self, name: str) -> HeadFacts:
         """What is known of one head."""
@@ -111,4 +126,7 @@ class ReportFacts:
             joined=self.out_of_fold[name],
             undecidable=self.verdict == "undecidable",
             constant=bool(found.get("constant")),
+            metrics=found["metrics"],
+            by_regime=found["by_regime"],
+            by_month=found["by_month"],
         )

@@ -24,6 +24,7 @@ from pipeline.evaluation.report.figures import count, minute, things
 from pipeline.evaluation.report.layout import Place, details, figure, lede, legend, section, table
 from pipeline.evaluation.report.markup import Content, Html, join, tag
 
+Block = Sequence[str]  # first and last open time
 PRICE = 96  # pixels
 ROW = 46
 BAR = 14
@@ -33,7 +34,7 @@ HEADER = (
 )  # fmt: skip
 LEGEND = (
     ("train", "trained on"),
-    ("purge", "purged: left out between the two"),
+    ("purge", "purged: left out beside the test"),
     ("test", "tested on, never seen before"),
     ("refit", "the last fit, which is served"),
 )
@@ -59,7 +60,7 @@ def fold_map(head: HeadFacts, candles: pd.DataFrame, place: Place) -> Html:
         place,
         "folds",
         "What was trained and tested when",
-        lede(_finding(fits)),
+        lede(_finding(fits, head.training["paths"])),
         figure(
             legend(LEGEND),
             _map(fits, candles),
@@ -69,17 +70,36 @@ def fold_map(head: HeadFacts, candles: pd.DataFrame, place: Place) -> Html:
     )
 
 
-def _finding(fits: Sequence[Facts]) -> str:
+def _finding(fits: Sequence[Facts], paths: int) -> str:
     tested = [fit for fit in fits if fit.get("test_rows")]
+    early = sum(pd.Timestamp(fit["train_to"]) > pd.Timestamp(fit["test_from"]) for fit in tested)
     purged = sum(fit.get("purged_rows", 0) for fit in tested)
-    follow = "tests, each" if len(tested) != 1 else "test,"
-    description = (
-        f"{count(len(tested))} {follow} on candles later than those its model was trained on."
-    )
+    sentences = [_order(len(tested), early), _left_out(purged, early)]
+    if paths > 1:
+        sentences.append(
+            f"A row was predicted by {count(paths)} models: the scores are means over as many "
+            "paths, and all else on this page shows the first prediction of each row."
+        )
+    return " ".join(sentences)
+
+
+def _order(tests: int, early: int) -> str:
+    if early:
+        return (
+            f"{things(tests, 'test')}, {count(early)} of them with candles older than some that "
+            "the model was trained on: this says how well the method learns, not what it would "
+            "have been worth at the time."
+        )
+    follow = "tests, each" if tests != 1 else "test,"
+    return f"{count(tests)} {follow} on candles later than those its model was trained on."
+
+
+def _left_out(purged: int, early: int) -> str:
     if not purged:
-        return f"{description} No training row had a label that reaches into its test."
+        return "No training row had a label that reaches into its test."
+    follow = ", or that follow a test too closely," if early else ""
     return (
-        f"{description} {things(purged, 'training row')} whose label reaches into a test "
+        f"{things(purged, 'training row')} whose label reaches into a test{follow} "
         f"{'was' if purged == 1 else 'were'} left out."
     )
 
@@ -136,17 +156,16 @@ def _price(calendar: Calendar, candles: pd.DataFrame) -> Html:
 def _fit(fit: Facts, calendar: Calendar, top: int) -> Html:
     refit = "test_from" not in fit
     y = top + ROW - BAR
-    parts = [_span(fit, "train", calendar, "refit" if refit else "train", y)]
-    if "purged_from" in fit:
-        parts.append(_purge(fit, calendar, y))
-    if not refit:
-        parts.append(_span(fit, "test", calendar, "test", y))
+    trained = "refit" if refit else "train"
+    parts = [_span(block, calendar, trained, y) for block in fit["train_blocks"]]
+    parts += [_purge(block, calendar, y) for block in fit.get("purged_blocks", ())]
+    parts += [_span(block, calendar, "test", y) for block in fit.get("test_blocks", ())]
     return tag("g", mark(0.0, y - 8, _label(fit), "fit"), *parts)
 
 
-def _span(fit: Facts, span: str, calendar: Calendar, kind: str, y: int) -> Html:
-    left, right = calendar.at(fit[f"{span}_from"]), calendar.at(fit[f"{span}_to"])
-    description = f"{kind} {minute(fit[f'{span}_from'])} to {minute(fit[f'{span}_to'])}"
+def _span(block: Block, calendar: Calendar, kind: str, y: int) -> Html:
+    left, right = (calendar.at(moment) for moment in block)
+    description = f"{kind} {minute(block[0])} to {minute(block[1])}"
     return tag(
         "rect",
         tag("title", description),
@@ -158,8 +177,8 @@ def _span(fit: Facts, span: str, calendar: Calendar, kind: str, y: int) -> Html:
     )
 
 
-def _purge(fit: Facts, calendar: Calendar, y: int) -> Html:
-    left, right = calendar.at(fit["purged_from"]), calendar.at(fit["purged_to"])
+def _purge(block: Block, calendar: Calendar, y: int) -> Html:
+    left, right = (calendar.at(moment) for moment in block)
     middle = share((left + right) / 2)
     return join(
         [

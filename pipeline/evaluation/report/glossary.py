@@ -7,10 +7,10 @@ from pipeline.evaluation.report.markup import Html, tag
 
 WORDS = {
     "Out-of-fold": "Predicted by a model that was not trained on that row, nor on any row whose "
-    "outcome became known later. Every score on this page is out-of-fold.",
-    "Fold": "One pair of training and later test rows.",
+    "outcome reaches into the test. Every score on this page is out-of-fold.",
+    "Fold": "One pair of training and test rows.",
     "Purge": "Leaving out the training rows whose label looks so far ahead that it reaches into "
-    "the test.",
+    "the test, and those that follow a test so closely that they look back into it.",
     "Refit": "The last fit, on every labelled row; this one is served. No score can be given for "
     "it, because nothing is left to test it on.",
     "Independent rows": "Neighbouring labels look at the same future and repeat each other. So "

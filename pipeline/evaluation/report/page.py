@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipeline.evaluation.report.dealt import dealt
 from pipeline.evaluation.report.facts import HeadFacts, ReportFacts
 from pipeline.evaluation.report.fold_map import fold_map
 from pipeline.evaluation.report.glossary import glossary
@@ -12,7 +13,9 @@ from pipeline.evaluation.report.layout import Place
 from pipeline.evaluation.report.learning import learning
 from pipeline.evaluation.report.markup import Html, bare, join, tag
 from pipeline.evaluation.report.mistakes import mistakes
+from pipeline.evaluation.report.money import money
 from pipeline.evaluation.report.over_time import over_time
+from pipeline.evaluation.report.parts import parts
 from pipeline.evaluation.report.quality import quality
 from pipeline.evaluation.report.scores import scores
 from pipeline.evaluation.report.style import STYLE
@@ -24,6 +27,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 LINKS = {
     "scores": "Scores",
     "mistakes": "Right and wrong",
+    "when": "Regime and month",
     "over-time": "From fold to fold",
     "trust": "Probabilities",
     "folds": "Folds",
@@ -31,6 +35,8 @@ LINKS = {
     "columns": "Columns",
     "training": "Training",
 }
+FIRST = {"money": "After costs"}
+DEALT = {"trades": "Trades"}
 COMMON = {"data": "Candles", "words": "Words"}
 
 
@@ -62,16 +68,21 @@ def _head(facts: ReportFacts) -> Html:
 
 
 def _links(facts: ReportFacts) -> Html:
+    result = facts.trading.result
+    leading = FIRST | (DEALT if result is not None and len(facts.trading.trades()) else {})
+    places = [(f"#{anchor}", tag("span", title)) for anchor, title in leading.items()]
     if len(facts.heads) == 1:
-        places = [(f"#{anchor}", tag("span", title)) for anchor, title in LINKS.items()]
+        places += [(f"#{anchor}", tag("span", title)) for anchor, title in LINKS.items()]
     else:
-        places = [(f"#head-{k}", bare(name)) for k, name in enumerate(facts.heads)]
+        places += [(f"#head-{k}", bare(name)) for k, name in enumerate(facts.heads)]
     places += [(f"#{anchor}", tag("span", title)) for anchor, title in COMMON.items()]
     items = (tag("li", tag("a", text, href=anchor)) for anchor, text in places)
     return tag("nav", tag("ul", *items), aria_label="On this page")
 
 
 def _sections(facts: ReportFacts) -> Iterator[Html]:
+    yield money(facts, Place())
+    yield join([dealt(facts, Place())])
     for number, name in enumerate(facts.heads):
         head = facts.head(name)
         if len(facts.heads) == 1:
@@ -89,6 +100,7 @@ def _of_head(head: HeadFacts, facts: ReportFacts, place: Place) -> Html:
         [
             scores(head, place),
             mistakes(head, place),
+            parts(head, place),
             over_time(head, place),
             trust(head, place),
             fold_map(head, facts.candles, place),

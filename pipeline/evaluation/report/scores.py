@@ -6,7 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from pipeline.evaluation.report.beside import Comparison, Word, comparisons
+from pipeline.evaluation.report.beside import (
+    LOWER_IS_BETTER,
+    Comparison,
+    Word,
+    compared,
+    comparisons,
+)
 from pipeline.evaluation.report.charts import Scale, share
 from pipeline.evaluation.report.facts import HeadFacts
 from pipeline.evaluation.report.figures import count, decimal, percent, things
@@ -20,6 +26,11 @@ NAMES = {
         "how much nearer the probabilities come to what happened",
         "knowing only the class shares",
     ),
+    "skill_over_climatology": (
+        "Skill over volatility",
+        "the same, beyond what the volatility alone tells",
+        "the class shares at the volatility of the time",
+    ),
     "accuracy": (
         "Accuracy",
         "rows whose most probable class happened",
@@ -27,7 +38,7 @@ NAMES = {
     ),
     "balanced_accuracy": (
         "Balanced accuracy",
-        "the same, every class counting alike",
+        "accuracy, every class counting alike",
         "chance",
     ),
     "log_loss": (
@@ -40,7 +51,18 @@ NAMES = {
         "how well each class is ranked above the others",
         "the base rate",
     ),
+    "direction_skill": (
+        "Direction skill",
+        "Brier skill of up against down, among rows that moved",
+        "knowing only the class shares",
+    ),
+    "direction_auc": (
+        "Direction AUC",
+        "how often a rise is ranked above a fall",
+        "a coin",
+    ),
 }
+SKILLS = frozenset({"brier_skill", "skill_over_climatology", "direction_skill"})
 KINDS: dict[Word, str] = {"better": "better", "worse": "worse", "cannot tell": "open"}
 SIGNS: dict[Word, str] = {
     "better": "▲ looks better",
@@ -59,11 +81,11 @@ def scores(head: HeadFacts, place: Place) -> Html:
         "scores",
         "Scores beside baselines",
         lede(_finding(found)),
-        tag("p", _rows(head)),
+        tag("p", _rows(head), _seen(head)),
         figure(
             stacking(HEADER, [_row(each) for each in found], "scores"),
-            caption="Dot: the model, with the interval that luck among the independent rows leaves "
-            "(5 % on either side). Upright stroke: the baseline. A score looks better or worse "
+            caption="Dot: the model, with the interval that luck leaves (block bootstrap, 5 % on "
+            "either side). Upright stroke: the baseline. A score looks better or worse "
             "where its own interval leaves the baseline out; luck alone does that to about one "
             "score in ten. The verdict at the top rests on skills that were named beforehand.",
         ),
@@ -98,6 +120,18 @@ def _rows(head: HeadFacts) -> Html:
     )
 
 
+def _seen(head: HeadFacts) -> str | None:
+    """What so many rows could have shown, where they do not show better or worse."""
+    skill = compared("brier_skill", head.metrics["brier_skill"], 0.0, head.too_few)
+    smallest = head.scores["detectable_skill"]
+    if skill.word != "cannot tell" or not math.isfinite(smallest):
+        return None
+    return (
+        f" So few would show a Brier skill four times out of five only if it were "
+        f"{percent(smallest)} or more: a smaller one may be there unseen."
+    )
+
+
 def _row(each: Comparison) -> list[Content]:
     title, about, baseline = NAMES[each.name]
     sign, _, words = SIGNS[each.word].partition(" ")
@@ -110,7 +144,7 @@ def _row(each: Comparison) -> list[Content]:
                 tag("span", baseline, class_="note"),
             ]
         ),
-        _track(each),
+        track(each, _scale(each)),
         tag(
             "span",
             tag("span", sign, aria_hidden="true"),
@@ -123,17 +157,16 @@ def _row(each: Comparison) -> list[Content]:
 def _figure(each: Comparison, value: float) -> str:
     if each.name == "log_loss":
         return decimal(value)
-    if each.name == "brier_skill" and value == 0:
+    if each.name in SKILLS and value == 0:
         return count(0)
-    return percent(value, signed=each.name == "brier_skill")
+    return percent(value, signed=each.name in SKILLS)
 
 
-def _track(each: Comparison) -> Html | None:
-    sign = -1 if each.name == "log_loss" else 1
-    ends = [each.baseline + sign * each.low, each.baseline + sign * each.high]
+def track(each: Comparison, scale: Scale) -> Html | None:
+    """One score on a rail: a dot with its interval, and a stroke where its baseline is."""
+    ends = _ends(each)
     if not all(map(math.isfinite, [each.value, each.baseline, *ends])):
         return None
-    scale = _scale(each, ends)
     places = {
         "value": scale.at(each.value),
         "base": scale.at(each.baseline),
@@ -156,8 +189,14 @@ def _track(each: Comparison) -> Html | None:
     )
 
 
-def _scale(each: Comparison, ends: Sequence[float]) -> Scale:
-    if each.name == "brier_skill":
+def _ends(each: Comparison) -> list[float]:
+    sign = -1 if each.name in LOWER_IS_BETTER else 1
+    return [each.baseline + sign * each.low, each.baseline + sign * each.high]
+
+
+def _scale(each: Comparison) -> Scale:
+    ends = _ends(each)
+    if each.name in SKILLS:
         reach = ROOM * max(map(abs, [each.value, *ends, 0.01]))
         return Scale(-reach, reach)
     if each.name == "log_loss":

@@ -120,7 +120,7 @@ td>.figure,td>.note,th>.note,th>.score{display:block}
 th>.note{font-weight:400}
 .scores td,.scores tbody th{vertical-align:middle}
 .scores tbody th{width:30%}
-.scores td:nth-child(4){width:26%}
+.scores:not(.parts) td:nth-child(4),.parts td:nth-child(3){width:26%}
 .scores .figure{font-size:17px}
 .word{font-weight:600;white-space:nowrap}
 .better{--tone:var(--blue)}.worse{--tone:var(--orange)}.open{--tone:var(--grey)}
@@ -170,6 +170,17 @@ gap:28px 36px}
 rect.purge{fill:var(--orange)}line.purge{stroke:var(--orange);stroke-width:3}
 .map .fit{fill:var(--ink);paint-order:stroke;stroke:var(--card);stroke-width:5px}
 .plot:not(.flush) .under{text-anchor:middle}
+.flags{margin-top:16px;max-width:68ch}
+.flags li{padding:10px 16px;border-left:4px solid var(--orange);background:var(--card);
+border-radius:0 10px 10px 0}
+.flags li+li{margin-top:8px}
+.won{--tone:var(--blue)}.lost{--tone:var(--orange)}
+.trades g line{stroke:var(--tone);stroke-width:2}
+.trades .lost line{stroke-dasharray:4 3}
+.trades circle{fill:var(--tone);stroke:var(--tone);stroke-width:1.5}
+.trades .short circle{fill:var(--card)}
+.swatch.won{--s:var(--blue)}.swatch.lost{--s:var(--orange)}
+.against{margin-top:14px;max-width:68ch}
 .curve{stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 path.training{stroke:var(--grey);stroke-dasharray:2 5}
 path.validation{stroke:var(--blue)}
@@ -210,8 +221,10 @@ border-bottom:1px solid var(--line)}
 .stacking tr:last-child{border:0;padding-bottom:0}
 .stacking th,.stacking td,.stacking tbody th,.stacking td:nth-child(n){
 padding:0;border:0;width:auto}
-.scores th,.scores td:nth-child(4),.scores td:nth-child(5){grid-column:1/-1}
-.scores td:nth-child(2)::before,.scores td:nth-child(3)::before{content:attr(data-label);
+.scores th,.scores:not(.parts) td:nth-child(4),.scores:not(.parts) td:nth-child(5),
+.parts td:nth-child(3),.parts td:nth-child(2){grid-column:1/-1}
+.scores td:nth-child(2)::before,.scores:not(.parts) td:nth-child(3)::before,
+.parts td:nth-child(n+4)::before{content:attr(data-label);
 display:block;color:var(--quiet);font-size:14px}
 .stacking.importance tr{grid-template-columns:1fr auto;padding:8px 0;border:0}
 .importance td:nth-child(2){grid-column:1/-1;grid-row:2}

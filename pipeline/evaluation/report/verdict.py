@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
+from pipeline.evaluation.report.beside import comparisons
 from pipeline.evaluation.report.facts import ReportFacts
 from pipeline.evaluation.report.figures import GAP, count, day, decimal, minute, percent, things
 from pipeline.evaluation.report.layout import pairs
 from pipeline.evaluation.report.markup import Content, Html, bare, join, tag
 
 SEPARATOR = " · "
+NAMED = {
+    "brier_skill": "beyond the class shares",
+    "skill_over_climatology": "beyond what the volatility alone tells",
+    "direction_skill": "of the direction among moves",
+}
 PLAIN = {
     "promote": "It predicts better than knowing only how often each outcome happens, by more than "
     "luck explains. It may be put into service.",
@@ -33,6 +40,7 @@ def verdict(facts: ReportFacts) -> Html:
             tag("p", facts.verdict, class_="badge"),
             tag("p", PLAIN.get(facts.verdict, facts.sentence), class_="plain"),
             *_learned(facts),
+            tag("p", "Against its baselines: ", *_against(facts), class_="against"),
             tag("p", "The gate says: ", facts.sentence, class_="note"),
             class_=f"verdict {kind}",
         ),
@@ -52,6 +60,25 @@ def _learned(facts: ReportFacts) -> Iterator[Html]:
             "probabilities.",
             class_="plain",
         )
+
+
+def _against(facts: ReportFacts) -> Iterator[Content]:
+    """Better, not better, or undecidable, by the skills that were named beforehand."""
+    heads = [facts.head(name) for name in facts.heads]
+    found = [each for head in heads for each in comparisons(head) if each.name in NAMED]
+    seen = max(head.scores["detectable_skill"] for head in heads)
+    if any(head.too_few for head in heads):
+        yield tag("strong", "undecidable")
+        yield ", because so few independent rows could only have shown a very large skill"
+        yield f", a Brier skill of {percent(seen)} or more." if math.isfinite(seen) else "."
+        return
+    behind = [NAMED[name] for name in NAMED if name in {o.name for o in found if o.low <= 0}]
+    if not behind and all(math.isfinite(each.low) for each in found):
+        yield tag("strong", "better")
+        yield ", by more than luck explains: its probabilities beat each of them."
+        return
+    yield tag("strong", "not better")
+    yield f": what it seems to know {', or '.join(behind)}, may be luck or less."
 
 
 def _meanings(facts: ReportFacts) -> Iterator[Html]:

@@ -1,0 +1,92 @@
+"""``vintage registry``: the registry's own commands, and ``compare``, which reads predictions."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from registry.__main__ import default_root
+from registry.__main__ import main as registry_main
+from registry.slots import CHAMPION, Slot
+from registry.tables import table
+from registry.versions import Registry
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.comparison import Difference
+    from pipeline.operations.comparing import Compared
+
+COMPARE = "compare"
+TOLD = (
+    "difference: log loss of {version} less that of {against}, in nats a row; below 0 is better. "
+    "low, high: its 90 % interval. same_loss: p of equal log loss (Diebold-Mariano). same_hits: p "
+    "of being right equally often (McNemar)."
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command of the registry."""
+    if argv and argv[0] == COMPARE:
+        return _compare(argv[1:])
+    return registry_main(argv)
+
+
+def _compare(argv: Sequence[str]) -> int:
+    from pipeline.commands.arguments import parse, parser
+
+    made = parser(
+        "registry compare",
+        "Hold a version against another on rows that neither was fitted on.",
+        ["vintage registry compare demo/SIM-BTC v0002 champion"],
+    )
+    made.add_argument("slot", metavar="SLOT")
+    made.add_argument("version", metavar="VERSION")
+    made.add_argument("against", metavar="AGAINST", nargs="?", default=CHAMPION)
+    made.add_argument("--root", type=Path, help="default: models/registry of the checkout")
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+    return _told(parse(made, argv))
+
+
+def _told(asked: argparse.Namespace) -> int:
+    comparing = importlib.import_module("pipeline.operations.comparing")
+    registry, slot = Registry(asked.root or default_root()), Slot.parse(asked.slot)
+    compared = comparing.compare_versions(registry, slot, asked.version, asked.against)
+    print(json.dumps(_facts(slot, compared)) if asked.json else _table(compared))
+    return 0
+
+
+def _facts(slot: Slot, compared: Compared) -> dict[str, Any]:
+    return {"slot": str(slot), **asdict(compared), "verdict": compared.together.word}
+
+
+def _table(compared: Compared) -> str:
+    from pipeline.commands.console import told
+
+    if not compared.together.comparable:
+        why_not = compared.together.why_not
+        return f"{compared.version} and {compared.against} cannot be compared: {why_not}."
+    parts = compared.heads if len(compared.heads) > 1 else {}
+    rows = [_row("all" if parts else next(iter(compared.heads)), compared.together)]
+    rows += [_row(head, found) for head, found in parts.items()]
+    names = {"version": compared.version, "against": compared.against}
+    said = f"{names['version']} is {compared.together.word} than {names['against']}."
+    if compared.together.word == "undecidable":
+        said = f"Which of {names['version']} and {names['against']} is better is undecidable."
+    return f"{said}\n\n{table(rows)}\n\n{told('columns', TOLD.format(**names))}"
+
+
+def _row(head: str, found: Difference) -> dict[str, Any]:
+    return {
+        "head": head,
+        "common_rows": found.common_rows,
+        "difference": found.log_loss_difference,
+        "low": found.low,
+        "high": found.high,
+        "same_loss": found.diebold_mariano_p,
+        "same_hits": found.mcnemar_p,
+        "verdict": found.word,
+    }

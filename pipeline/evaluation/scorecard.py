@@ -1,0 +1,144 @@
+"""Every figure of a head with its interval, beside what the baselines reach; by regime and month.
+
+The form is that of ``reports/heads.json``: a figure is ``{"value", "low", "high", "baselines"}``,
+`low` and `high` the ends of its 90 % interval by the block bootstrap, ``baselines`` the same
+figure of each forecast without a model. What cannot be told is None: a class that did not
+happen, the log loss of a baseline that is certain, an interval of too few independent rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from pipeline.evaluation.baselines import CLIMATOLOGY, PERSISTENCE, baselines
+from pipeline.evaluation.bootstrap import interval
+from pipeline.evaluation.effective import effective_rows
+from pipeline.evaluation.measures import (
+    Figures,
+    Floats,
+    Outcomes,
+    direction_figures,
+    mean_figures,
+    rank_figures,
+)
+from pipeline.evaluation.metrics import outcomes_of, probabilities
+from pipeline.evaluation.regimes import REGIMES, at_rows, regimes_of
+
+LEAST_ROWS = 2.0  # independent rows below which an interval says nothing
+DIGITS = 6
+Card = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One head's out-of-fold rows, what the market and its labels were, and the baselines.
+
+    `joined` has ``fold``, ``label``, ``ends_at``, ``p_<class>`` and ``base_<class>``, each row
+    once; `others` are probabilities of its rows, by the baseline's name.
+    """
+
+    joined: pd.DataFrame
+    classes: tuple[str, ...]
+    timeframe: str
+    others: Mapping[str, Floats]
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> Head:
+        """Some of its rows."""
+        others = {name: values[rows] for name, values in self.others.items()}
+        return replace(self, joined=self.joined[rows], others=others)
+
+
+def scorecard(
+    joined: pd.DataFrame,
+    classes: tuple[str, ...],
+    timeframe: str,
+    labels: pd.DataFrame,
+    candles: pd.DataFrame,
+) -> Card:
+    """What is told of one head; parameters as of `pipeline.evaluation.baselines.baselines`.
+
+    Returns
+    -------
+    dict
+        ``metrics``: figure by name, see `pipeline.evaluation.measures`; ``by_regime`` and
+        ``by_month``: for each regime and each month of UTC ``rows``, ``effective_rows`` and the
+        ``metrics`` that are sums over rows or tell the direction.
+    """
+    others = baselines(joined, classes, timeframe, labels, candles)
+    head = Head(joined, classes, timeframe, others)
+    regime = at_rows(regimes_of(candles), joined.index).to_numpy()
+    month = pd.DatetimeIndex(joined.index.get_level_values("time")).strftime("%Y-%m").to_numpy()
+    return {
+        "metrics": figures(head),
+        "by_regime": {name: _part(head.take(regime == name)) for name in REGIMES},
+        "by_month": {name: _part(head.take(month == name)) for name in sorted({*month})},
+    }
+
+
+def figures(head: Head, ranks: bool = True) -> Card:
+    """Every figure of a head beside its baselines; those that rest on order only with `ranks`."""
+    outcomes = outcomes_of(head.joined, head.classes, head.timeframe)
+    climatology = {"skill_over_climatology": head.others[CLIMATOLOGY]}
+    outcomes = replace(outcomes, against={**outcomes.against, **climatology})
+    drawn = _figures(probabilities(head.joined, head.classes), outcomes, ranks)
+    once = replace(outcomes, blocks=replace(outcomes.blocks, draws=0))
+    others = {name: _figures(values, once, ranks) for name, values in head.others.items()}
+    del others[PERSISTENCE]["log_loss"]
+    few = effective_rows(head.joined, head.timeframe) < LEAST_ROWS
+    return {
+        name: {
+            **_told(values, math.inf if few else outcomes.blocks.widening),
+            "baselines": {
+                each: _number(found[name][0]) if name in found else None
+                for each, found in others.items()
+            },
+        }
+        for name, values in drawn.items()
+    }
+
+
+def mean_skill(cards: Mapping[str, Card]) -> dict[str, float]:
+    """Mean over the heads of the skill over shares by volatility, for ``reports/metrics.json``.
+
+    Examples
+    --------
+    >>> told = {"metrics": {"skill_over_climatology": {"value": 0.25}}}
+    >>> mean_skill({"entry": told, "exit": told})
+    {'skill_over_climatology': 0.25}
+    """
+    name = "skill_over_climatology"
+    values = [card["metrics"][name]["value"] for card in cards.values()]
+    return {name: float(f"{np.mean(values):.{DIGITS}g}")}
+
+
+def _part(head: Head) -> Card:
+    rows = len(head.joined)
+    if not rows:
+        return {"rows": 0, "effective_rows": 0.0, "metrics": {}}
+    effective = effective_rows(head.joined, head.timeframe)
+    metrics = figures(head, ranks=False)
+    return {"rows": rows, "effective_rows": _number(effective), "metrics": metrics}
+
+
+def _figures(probability: Floats, outcomes: Outcomes, ranks: bool) -> Figures:
+    base = outcomes.against["brier_skill"]
+    found = mean_figures(probability, outcomes)
+    if outcomes.has_direction:
+        found |= direction_figures(probability, base, outcomes)
+    return found | (rank_figures(probability, base, outcomes) if ranks else {})
+
+
+def _told(drawn: Floats, widened: float) -> Card:
+    low, high = interval(drawn, widened) if math.isfinite(widened) else (math.nan, math.nan)
+    return {"value": _number(drawn[0]), "low": _number(low), "high": _number(high)}
+
+
+def _number(value: float) -> float | None:
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
