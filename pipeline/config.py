@@ -7,11 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar, get_args
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from yaml import YAMLError
 
 from pipeline.errors import ConfigError, nearest
 
@@ -112,6 +109,10 @@ def read_yaml(path: Path) -> Node:
     ConfigError
         When the file is missing, is no YAML, or is no mapping.
     """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
     try:
         loaded = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except FileNotFoundError:
@@ -144,6 +145,8 @@ def to_yaml(node: Mapping[str, Any]) -> str:
     - 2
     b: 1
     """
+    from omegaconf import OmegaConf
+
     return OmegaConf.to_yaml(OmegaConf.create(dict(node)), sort_keys=True)
 
 

@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -26,6 +26,7 @@ import numpy as np
 from numba.core import caching
 
 from pipeline.arrays import FloatArray
+from pipeline.recording import Call, Recording, current
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,8 +48,7 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
     because the digest of the kernel sources does not cover it.
     """
     dispatcher = numba.njit(error_model="numpy", nogil=True)(function)
-    inside = Path(inspect.getfile(function)).resolve().is_relative_to(PACKAGE)
-    if inside and cache_folder() is not None:
+    if _name_inside(inspect.getfile(function)) and cache_folder() is not None:
         dispatcher._cache = _KernelCache(function)  # noqa: SLF001
     return cast("Callable[P, R]", dispatcher)
 
@@ -63,12 +63,27 @@ def series_kernel(function: Callable[..., None]) -> Callable[..., FloatArray]:
 
     @functools.wraps(function)
     def filled(values: FloatArray, *arguments: Any) -> FloatArray:
+        recording = current()
+        if recording is not None:
+            return _recorded(recording, compiled, (values, *arguments))
         into = np.empty(values.size)
         compiled(values, *arguments, into)
         return into
 
     filled.fills = compiled  # type: ignore[attr-defined]
     return filled
+
+
+def _recorded(
+    recording: Recording, compiled: Callable[..., None], arguments: tuple[Any, ...]
+) -> FloatArray:
+    size = arguments[0].size
+    kept = recording.output(arguments, size)
+    into = np.empty(size) if kept is None else kept
+    compiled(*arguments, into)
+    if kept is not None:
+        recording.calls.append(Call(compiled, (*arguments, into)))
+    return into
 
 
 @functools.cache
@@ -102,17 +117,16 @@ def kernel_sources() -> dict[str, bytes]:
     These are the modules that import this one, except to ask about its cache, and every module
     of the package that those import, however indirectly.
     """
-    texts = {
-        path.relative_to(PACKAGE).as_posix(): path.read_bytes()
-        for path in sorted(PACKAGE.rglob("*.py"))
-    }
-    own = f"{PACKAGE.name}.{Path(__file__).stem}"
-    imports = {name: set(_imported(text.decode(errors="replace"))) for name, text in texts.items()}
+    begins = len(f"{PACKAGE}/")
+    texts = {path.as_posix()[begins:]: path.read_bytes() for path in sorted(PACKAGE.rglob("*.py"))}
+    stem = Path(__file__).stem
+    own = f"{PACKAGE.name}.{stem}"
     found: set[str] = set()
-    waiting = {name for name, modules in imports.items() if _compiles(modules, own)}
+    named = {name: text.decode(errors="replace") for name, text in texts.items()}
+    waiting = {n for n, text in named.items() if stem in text and _compiles(_imported(text), own)}
     while waiting:
         found |= waiting
-        modules = {module for name in waiting for module in imports[name]}
+        modules = {module for name in waiting for module in _imported(named[name])}
         waiting = {name for module in modules for name in _files(module)} & set(texts) - found
     return {name: texts[name] for name in sorted(found)}
 
@@ -129,13 +143,14 @@ def digest() -> str:
 _digest_at_start = functools.cache(digest)
 
 
-def _imported(text: str) -> Iterator[str]:
+def _imported(text: str) -> set[str]:
+    found = set()
     for module, names, plain in _IMPORT.findall(text):
         if module:
-            yield module
-            yield from (f"{module}.{name}" for name in re.findall(r"\w+", names))
+            found |= {module, *(f"{module}.{name}" for name in re.findall(r"\w+", names))}
         else:
-            yield from re.findall(rf"\b{PACKAGE.name}[\w.]*", plain)
+            found |= {*re.findall(rf"\b{PACKAGE.name}[\w.]*", plain)}
+    return found
 
 
 def _compiles(modules: set[str], own: str) -> bool:
@@ -146,6 +161,13 @@ def _compiles(modules: set[str], own: str) -> bool:
 def _files(module: str) -> tuple[str, str]:
     inner = "/".join(module.split(".")[1:])
     return f"{inner}.py", f"{inner}/__init__.py"
+
+
+@functools.cache
+def _name_inside(source: str) -> str:
+    """Relative name of a source of this package, empty for others."""
+    path = Path(source).resolve()
+    return path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else ""
 
 
 def _parent_folder() -> Path:
@@ -167,9 +189,8 @@ class _KernelLocator:
     """Tells numba where a function's machine code lies, in terms free of paths and times."""
 
     def __init__(self, function: Callable[..., Any], source: str, folder: Path) -> None:
-        relative = Path(source).resolve().relative_to(PACKAGE).as_posix()
         self._py_file = source
-        self._place = hashlib.sha256(relative.encode()).hexdigest()[:8]
+        self._place = hashlib.sha256(_name_inside(source).encode()).hexdigest()[:8]
         self._line = function.__code__.co_firstlineno
         self._folder = folder
 

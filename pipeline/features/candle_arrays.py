@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
-import pandas as pd
 
 from pipeline.arrays import FloatArray, RowArray
 from pipeline.errors import DataError
 from pipeline.market.candles import USUAL
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Result = TypeVar("Result")
 
@@ -100,6 +102,8 @@ def market_starts(index: pd.Index) -> RowArray:
     DataError
         When the rows of a market do not stand together.
     """
+    import pandas as pd
+
     if not isinstance(index, pd.MultiIndex):
         return _AT_ZERO
     codes = np.asarray(index.codes[index.names.index("market")])

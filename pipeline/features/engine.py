@@ -18,8 +18,7 @@ from pipeline.features.candle_arrays import CandleArrays
 from pipeline.features.rolling import blank_beginnings
 from pipeline.kernels import kernel
 
-PART = 8192
-_NOTHING = np.empty(0)
+PART = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +76,11 @@ class Plan:
         """How many columns the table has."""
         return len(self.windowed) + len(self.carrying)
 
+    @property
+    def memory(self) -> int:
+        """Newest candles that give the newest row."""
+        return max((step.memory for step in (*self.windowed, *self.carrying)), default=1)
+
 
 def every_row(plan: Plan, candles: CandleArrays) -> FloatArray:
     """Table (columns, candles), NaN where a window is not full."""
@@ -96,21 +100,6 @@ def later_rows(plan: Plan, candles: CandleArrays, warm_up: int) -> tuple[FloatAr
         return table[:, begins[0] :], kept
     _close_up(table, begins, ends)
     return table[:, : kept.size], kept
-
-
-def newest_rows(plan: Plan, candles: CandleArrays, rows: int) -> FloatArray:
-    """Table (columns, rows) of one market's newest candles, each column over its own memory."""
-    last = candles.close.size
-    part = candles.part(max(last - rows - plan.reach, 0), last)
-    parts = {plan.reach + 1: part}
-    newest = [_NOTHING] * plan.columns
-    for step in plan.windowed:
-        newest[step.place] = step.function(part, **step.arguments)[-rows:]
-    for step in plan.carrying:
-        if step.memory not in parts:
-            parts[step.memory] = candles.part(max(last - rows - step.memory, 0), last)
-        newest[step.place] = step.function(parts[step.memory], **step.arguments)[-rows:]
-    return np.concatenate(newest).reshape(plan.columns, rows)
 
 
 @kernel

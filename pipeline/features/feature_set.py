@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import pandas as pd
 from pydantic import Field, field_serializer, field_validator
 
 from pipeline.arrays import FloatArray
@@ -15,9 +14,13 @@ from pipeline.config import Node, Record
 from pipeline.errors import ConfigError, DataError
 from pipeline.features.column import ColumnSpec
 from pipeline.features.columns_digest import columns_digest
-from pipeline.features.engine import Plan, every_row, first_broken, later_rows, newest_rows
+from pipeline.features.engine import Plan, every_row, first_broken, later_rows
 from pipeline.features.indicators import CandleArrays
+from pipeline.features.newest import NewestRows
 from pipeline.market.trades import TradeRows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class FeatureSet(Record):
@@ -175,7 +178,7 @@ class FeatureSet(Record):
 
     def newest_values(self, candles: CandleArrays, rows: int = 1) -> FloatArray:
         """Table (columns, rows) of one market's newest candles, unchecked; see `newest`."""
-        return newest_rows(self._plan, candles, rows)
+        return self._newest_rows.table(candles, rows)
 
     @cached_property
     def _of_candles(self) -> tuple[str, ...]:
@@ -187,7 +190,13 @@ class FeatureSet(Record):
             self.columns[name].step(place) for place, name in enumerate(self._of_candles)
         )
 
+    @cached_property
+    def _newest_rows(self) -> NewestRows:
+        return NewestRows(self._plan)
+
     def _frame(self, table: FloatArray, index: pd.Index) -> pd.DataFrame:
+        import pandas as pd
+
         return pd.DataFrame(table.T, index=index, columns=list(self.columns), copy=False)
 
     def _arrays(self, candles: pd.DataFrame, with_trades: bool = False) -> CandleArrays:
@@ -251,8 +260,7 @@ class FeatureSet(Record):
 
 
 def _of_whom(index: pd.Index, arrays: CandleArrays, market: int) -> str:
-    many = isinstance(index, pd.MultiIndex)
-    return f" of {index[arrays.starts[market]][0]}" if many else ""
+    return f" of {index[arrays.starts[market]][0]}" if index.nlevels > 1 else ""
 
 
 def _by_name(columns: Iterable[Any]) -> Node:

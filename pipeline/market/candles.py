@@ -9,11 +9,12 @@ currency, that takers bought). Every candle in it is final.
 from __future__ import annotations
 
 import re
-from typing import Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PRICES = ("open", "high", "low", "close")
 REQUIRED = (*PRICES, "volume")
@@ -37,6 +38,8 @@ def duration(timeframe: str) -> pd.Timedelta:
     >>> duration("4h")
     Timedelta('0 days 04:00:00')
     """
+    import pandas as pd
+
     if timeframe not in TIMEFRAMES:
         raise ConfigError(
             "unknown timeframe", found=repr(timeframe), expected=", ".join(TIMEFRAMES)
@@ -57,6 +60,8 @@ def moment(text: str, where: str = "as_of") -> pd.Timestamp:
     >>> moment("2025-12-20T09:00+09:00")
     Timestamp('2025-12-20 00:00:00+0000', tz='UTC')
     """
+    import pandas as pd
+
     expected = "a moment with its zone, such as 2025-12-20T00:00Z"
     if not re.match(r"^\d{4}-\d{2}-\d{2}", text):
         raise ConfigError(f"{where} is not a moment", found=repr(text), expected=expected)
@@ -71,6 +76,8 @@ def moment(text: str, where: str = "as_of") -> pd.Timestamp:
 
 def empty_frame() -> pd.DataFrame:
     """A candle frame without candles."""
+    import pandas as pd
+
     index = pd.DatetimeIndex([], dtype="datetime64[ms, UTC]", name=TIME)
     return pd.DataFrame(index=index, columns=list(USUAL), dtype="float64")
 
@@ -80,6 +87,7 @@ def last_closed(now: pd.Timestamp, timeframe: str) -> pd.Timestamp:
 
     Examples
     --------
+    >>> import pandas as pd
     >>> last_closed(pd.Timestamp("2025-12-20T00:30Z"), "1h")
     Timestamp('2025-12-19 23:00:00+0000', tz='UTC')
     """

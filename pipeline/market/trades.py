@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from pydantic import Field, model_validator
 
 from pipeline.arrays import FloatArray, RowArray
@@ -15,6 +14,9 @@ from pipeline.config import Record
 from pipeline.errors import DataError
 from pipeline.market.candles import TIME, duration
 from pipeline.market.gains import ends_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Side = Literal["long", "short"]
 Share = Annotated[float, Field(gt=0, lt=1, description="of the price at entry: 0.01 is 1 %")]
@@ -91,6 +93,8 @@ class TradeRows:
 
         ``trade`` is the open time of the entry candle.
         """
+        import pandas as pd
+
         market, time = _market_and_time(candles)
         keys = [time[self.entry], time[self.row]]
         names = ["trade", TIME]
@@ -121,6 +125,7 @@ def trade_rows(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> time = pd.date_range("2025-01-01", periods=6, freq="1h", tz="UTC", name="time")
     >>> candles = pd.DataFrame({"close": [100.0, 101.0, 104.0, 103.0, 103.0, 103.0]}, time)
     >>> rows = trade_rows(candles, TradeRule(side="long", every=3, from_candle=1), "1h")
@@ -164,6 +169,8 @@ def _unbroken(follows: npt.NDArray[np.bool_]) -> RowArray:
 
 
 def _market_and_time(candles: pd.DataFrame) -> tuple[pd.Index | None, pd.DatetimeIndex]:
+    import pandas as pd
+
     if isinstance(candles.index, pd.MultiIndex):
         market = candles.index.get_level_values("market")
         return market, pd.DatetimeIndex(candles.index.get_level_values(TIME))
@@ -173,7 +180,7 @@ def _market_and_time(candles: pd.DataFrame) -> tuple[pd.Index | None, pd.Datetim
 def _slots(time: pd.DatetimeIndex, timeframe: str) -> RowArray:
     step = duration(timeframe)
     moments = time.as_unit("ms").asi8
-    length = step // pd.Timedelta(milliseconds=1)
+    length = int(step.total_seconds() * 1000)
     off = np.flatnonzero(moments % length)
     if len(off):
         raise DataError(

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.arrays import FloatArray
+from pipeline.features.arithmetic import minus, over, plus
 from pipeline.features.candle_arrays import CandleArrays
 from pipeline.features.indicators.base import DegreesOfFreedom, Window, indicator
 from pipeline.features.indicators.candles import relative_change
@@ -44,10 +45,10 @@ def bollinger(
         return middle
     reach = candles.shared(_reach, candles.close, window, multiple, ddof)
     if part == "upper":
-        return middle + reach
+        return plus(middle, reach)
     if part == "lower":
-        return middle - reach
-    return 2.0 * reach / middle if part == "width" else _position(candles.close, middle, reach)
+        return minus(middle, reach)
+    return _width(middle, reach) if part == "width" else _position(candles.close, middle, reach)
 
 
 @indicator(
@@ -66,7 +67,7 @@ def atr(candles: CandleArrays, window: Window, relative: bool = False) -> FloatA
     """
     ranges = candles.shared(true_range, candles.high, candles.low, candles.close)
     average = candles.shared(rolling_mean, ranges, window)
-    return average / candles.close if relative else average
+    return over(average, candles.close) if relative else average
 
 
 @indicator(
@@ -103,6 +104,12 @@ def _reach(closes: FloatArray, window: int, multiple: float, ddof: int, into: Fl
     _deviation(closes, window, ddof, into)
     for row in range(into.size):
         into[row] *= multiple
+
+
+@series_kernel
+def _width(middle: FloatArray, reach: FloatArray, into: FloatArray) -> None:
+    for row in range(middle.size):
+        into[row] = 2.0 * reach[row] / middle[row]
 
 
 @series_kernel

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.arrays import FloatArray
+from pipeline.features.arithmetic import over
 from pipeline.features.candle_arrays import CandleArrays
 from pipeline.features.indicators.base import UNITS, CandleField, Periods, PriceField, indicator
-from pipeline.kernels import series_kernel
+from pipeline.kernels import kernel, series_kernel
 
 
 @indicator(
@@ -32,8 +33,7 @@ def candle(candles: CandleArrays, field: CandleField) -> FloatArray:
 )
 def ratio(candles: CandleArrays, numerator: PriceField, denominator: PriceField) -> FloatArray:
     """One price over another of the same candle."""
-    quotient: FloatArray = getattr(candles, numerator) / getattr(candles, denominator)
-    return quotient
+    return over(getattr(candles, numerator), getattr(candles, denominator))
 
 
 @indicator(
@@ -75,6 +75,15 @@ def momentum(candles: CandleArrays, periods: Periods, field: CandleField = "clos
     return difference(getattr(candles, field), periods)
 
 
+@kernel
+def _apart(
+    values: FloatArray, periods: int, into: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Values, those `periods` before, and where what is made of both goes; NaN before that."""
+    into[:periods] = np.nan
+    return values[periods:], values[: max(values.size - periods, 0)], into[periods:]
+
+
 @series_kernel
 def relative_change(values: FloatArray, periods: int, into: FloatArray) -> None:
     """``x / x[-periods] - 1``; 0 from 0 to 0, 1 from 0 to more; NaN without a candle before.
@@ -84,13 +93,11 @@ def relative_change(values: FloatArray, periods: int, into: FloatArray) -> None:
     >>> relative_change(np.array([2.0, 3.0, 0.0, 0.0, 4.0]), 1).tolist()
     [nan, 0.5, -1.0, 0.0, 1.0]
     """
-    into[:periods] = np.nan
-    for row in range(periods, values.size):
-        base, value = values[row - periods], values[row]
+    newer, older, rises = _apart(values, periods, into)
+    for row in range(newer.size):
+        base, value = older[row], newer[row]
         rise = value / base - 1.0
-        if base == 0.0:
-            rise = (value - value) + (0.0 if value == 0.0 else 1.0)
-        into[row] = rise
+        rises[row] = rise if base != 0.0 else (value - value) + (0.0 if value == 0.0 else 1.0)
 
 
 @series_kernel
@@ -102,9 +109,9 @@ def log_ratio(values: FloatArray, periods: int, into: FloatArray) -> None:
     >>> log_ratio(np.array([2.0, 2.0]), 1).tolist()
     [nan, 0.0]
     """
-    into[:periods] = np.nan
-    for row in range(periods, values.size):
-        into[row] = np.log(values[row] / values[row - periods])
+    newer, older, logarithms = _apart(values, periods, into)
+    for row in range(newer.size):
+        logarithms[row] = np.log(newer[row] / older[row])
 
 
 @series_kernel
@@ -116,6 +123,6 @@ def difference(values: FloatArray, periods: int, into: FloatArray) -> None:
     >>> difference(np.array([2.0, 3.0, 7.0]), 2).tolist()
     [nan, nan, 5.0]
     """
-    into[:periods] = np.nan
-    for row in range(periods, values.size):
-        into[row] = values[row] - values[row - periods]
+    newer, older, differences = _apart(values, periods, into)
+    for row in range(newer.size):
+        differences[row] = newer[row] - older[row]

@@ -7,10 +7,11 @@ from typing import Literal
 import numpy as np
 
 from pipeline.arrays import FloatArray, RowArray
+from pipeline.features.arithmetic import minus
 from pipeline.features.candle_arrays import CandleArrays
 from pipeline.features.indicators.base import EXACT, FADED, FAR, NEAR, Window, indicator, settled
 from pipeline.features.rolling import blank_beginnings, exponential_mean, rolling_mean
-from pipeline.kernels import kernel, series_kernel
+from pipeline.kernels import series_kernel
 
 SmoothingKind = Literal["simple", "wilder"]
 MacdLine = Literal["macd", "signal", "histogram"]
@@ -59,9 +60,7 @@ def rsi(candles: CandleArrays, window: Window, kind: SmoothingKind) -> FloatArra
     falls = candles.shared(_rises, candles.close, -1.0, candles.starts)
     gain = candles.shared(exponential_mean, gains, 1.0 / window, candles.starts)
     loss = candles.shared(exponential_mean, falls, 1.0 / window, candles.starts)
-    strength = _strength(gain, loss)
-    blank_beginnings(strength, candles.starts, window)
-    return strength
+    return _wilder_strength(gain, loss, candles.starts, window)
 
 
 @indicator(
@@ -80,31 +79,27 @@ def macd(
     ``macd`` is EMA(fast) - EMA(slow), ``signal`` the EMA of that, ``histogram`` their
     difference; every EMA is seeded with its first value.
     """
-    weights = (2.0 / (fast + 1), 2.0 / (slow + 1), 2.0 / (signal + 1))
-    apart, smooth = candles.shared(_macd, candles.close, weights, candles.starts)
+    weights = (2.0 / (fast + 1), 2.0 / (slow + 1))
+    apart = candles.shared(_apart, candles.close, weights, candles.starts)
     if line == "macd":
         return apart
-    return smooth if line == "signal" else apart - smooth
+    smooth = candles.shared(exponential_mean, apart, 2.0 / (signal + 1), candles.starts)
+    return smooth if line == "signal" else minus(apart, smooth)
 
 
-@kernel
-def _macd(
-    closes: FloatArray, weights: tuple[float, float, float], starts: RowArray
-) -> tuple[FloatArray, FloatArray]:
-    apart, smooth = np.empty(closes.size), np.empty(closes.size)
-    fast, slow, signal = weights
+@series_kernel
+def _apart(
+    closes: FloatArray, weights: tuple[float, float], starts: RowArray, into: FloatArray
+) -> None:
+    fast, slow = weights
     for market in range(starts.size):
         first = starts[market]
         stop = starts[market + 1] if market + 1 < starts.size else closes.size
         quick = steady = closes[first] if first < stop else np.nan
-        mean = 0.0
         for row in range(first, stop):
             quick += fast * (closes[row] - quick)
             steady += slow * (closes[row] - steady)
-            apart[row] = quick - steady
-            mean += signal * (apart[row] - mean)
-            smooth[row] = mean
-    return apart, smooth
+            into[row] = quick - steady
 
 
 @series_kernel
@@ -121,6 +116,14 @@ def _strength(gains: FloatArray, losses: FloatArray, into: FloatArray) -> None:
     for row in range(gains.size):
         both = gains[row] + losses[row]
         into[row] = 50.0 if both == 0.0 else 100.0 * (gains[row] / both)
+
+
+@series_kernel
+def _wilder_strength(
+    gains: FloatArray, losses: FloatArray, starts: RowArray, window: int, into: FloatArray
+) -> None:
+    _fill_strength(gains, losses, into)
+    blank_beginnings(into, starts, window)
 
 
 @series_kernel
