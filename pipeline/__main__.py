@@ -16,6 +16,7 @@ VERBS = {
     "retrain": ("pipeline.commands.retrain", "make a fresh candidate, judge it, promote it"),
     "predict": ("pipeline.commands.predict", "the champion's signal on the newest candle"),
     "backtest": ("pipeline.commands.backtest", "trade a version's out-of-fold rows, after costs"),
+    "reenact": ("pipeline.commands.reenact", "an old claim beside what is left of it"),
     "tune": ("pipeline.commands.tune", "search a model's settings, trial by trial"),
     "experiments": ("pipeline.commands.experiments", "a readable dvc exp show"),
     "adopt": ("pipeline.commands.adopt", "keep an experiment's settings in conf/tune/"),

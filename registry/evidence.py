@@ -18,6 +18,70 @@ from registry.manifest import registered_digest
 from registry.slots import Slot
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+Word = Literal["better", "worse", "undecidable"]
+FEW_DAYS = 20  # on which two versions came to different money; below, the interval is no proof
+
+
+def word_of(low: float, high: float) -> Word:
+    """What an interval of a gain says of who is held to have it.
+
+    Examples
+    --------
+    >>> word_of(0.1, 0.2), word_of(-0.1, 0.0), word_of(-0.2, -0.1)
+    ('better', 'undecidable', 'worse')
+    """
+    if low > 0:
+        return "better"
+    return "worse" if high < 0 else "undecidable"
+
+
+class MoneyEvidence(BaseModel):
+    """What the signals of a candidate and the champion came to after costs, day by day.
+
+    Both were traded by one profile on the candles whose rows both predicted out of fold.
+    `daily_difference` is the mean over `days` (of UTC) of the candidate's net return less the
+    champion's, as a share of the equity, `low` and `high` the ends of its 90 % interval by the
+    block bootstrap of paired days; on `differing_days` the two came to different money.
+    `candidate_return` and `champion_return` are those of the whole span.
+    """
+
+    model_config = _STRICT
+
+    comparable: bool
+    why_not: str = ""
+    days: Annotated[int, Field(ge=0)] = 0
+    differing_days: Annotated[int, Field(ge=0)] = 0
+    candidate_return: float = 0.0
+    champion_return: float = 0.0
+    daily_difference: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+
+    @property
+    def word(self) -> Word:
+        """What the interval says of the candidate; few days that differ say nothing."""
+        return word_of(self.low, self.high) if self.differing_days >= FEW_DAYS else "undecidable"
+
+    def sentence(self, candidate: str, champion: str) -> str:
+        """Tell it in one sentence."""
+        if not self.comparable:
+            return f"What the two earn cannot be compared: {self.why_not.rstrip('.')}."
+        if not self.differing_days:
+            return (
+                f"After costs, on {self.days} common days, {candidate} and {champion} came to the "
+                f"same, {self.candidate_return:+z.2%}: by money {candidate} is undecidable."
+            )
+        return (
+            f"After costs, on {self.days} common days, {candidate} came to "
+            f"{self.candidate_return:+z.2%} and {champion} to {self.champion_return:+z.2%}, "
+            f"{self.daily_difference:+z.3%} a day apart, with 90 % confidence {self.low:+z.3%} to "
+            f"{self.high:+z.3%}: by money {candidate} is {self.word}{self._too_few()}."
+        )
+
+    def _too_few(self) -> str:
+        if self.differing_days >= FEW_DAYS:
+            return ""
+        return f", for only {self.differing_days} days differ and {FEW_DAYS} are needed"
 
 
 class ChampionEvidence(BaseModel):
@@ -25,8 +89,8 @@ class ChampionEvidence(BaseModel):
 
     `log_loss_difference` is candidate minus champion, mean over the common rows, in nats, `low`
     and `high` the ends of its 90 % interval; `diebold_mariano_p` is of equal losses, `mcnemar_p`
-    of being right equally often, told but not judged by. `is_newer` says that the champion knows
-    later candles than the candidate.
+    of being right equally often, and `money` is what both came to after costs: told, not judged
+    by. `is_newer` says that the champion knows later candles than the candidate.
     """
 
     model_config = _STRICT
@@ -42,6 +106,7 @@ class ChampionEvidence(BaseModel):
     mcnemar_p: float | None = None
     why_not: str = ""
     is_newer: bool = False
+    money: MoneyEvidence | None = None
 
     @model_validator(mode="after")
     def _check_comparison(self) -> Self:
@@ -54,6 +119,30 @@ class ChampionEvidence(BaseModel):
         """The difference and its interval; nothing where the two were not compared."""
         return self.log_loss_difference or 0.0, self.low or 0.0, self.high or 0.0
 
+    @property
+    def word(self) -> Word:
+        """What the log loss says of the candidate; what was not compared is undecidable."""
+        _, low, high = self.interval
+        return word_of(-high, -low)
+
+    def sentence(self) -> str:
+        """Tell what both kinds of evidence say, loss and money, in plain words."""
+        if self.comparable:
+            difference, low, high = self.interval
+            loss = (
+                f"By log loss against {self.version} it is {self.word} ({difference:+z.4f} a row "
+                f"on {self.common_rows} common rows, with 90 % confidence {low:+z.4f} to "
+                f"{high:+z.4f})."
+            )
+        elif self.money and self.money.why_not == self.why_not:
+            return (
+                "Neither by log loss nor by money can it be compared with "
+                f"{self.version}: {self.why_not.rstrip('.')}."
+            )
+        else:
+            loss = f"The log loss of {self.version} is no evidence: {self.why_not.rstrip('.')}."
+        return f"{loss} {self.money.sentence('it', self.version)}" if self.money else loss
+
 
 class Evidence(BaseModel):
     """What is known of a candidate; figures are out-of-fold.
@@ -61,12 +150,14 @@ class Evidence(BaseModel):
     `brier_skill` is 1 - Brier(model) / Brier(training shares): above 0 is better than its
     baseline; `brier_skill_low` is the lower end of its one-sided 95 % interval. The same of
     sell against buy among the rows that moved is `direction_skill`, None where no head tells
-    them apart. `finite` says whether all of its figures are.
+    them apart. `finite` says whether all of its figures are, `chronological` whether the models
+    of the folds were trained on candles before their tests alone.
     """
 
     model_config = _STRICT
 
     finite: bool
+    chronological: bool = True
     effective_rows: float
     brier_skill: float
     brier_skill_low: float

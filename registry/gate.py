@@ -61,10 +61,11 @@ def judge(evidence: Evidence, config: GateConfig) -> Verdict:
 
     Figures that are not finite, a candidate that knows less of the past than the champion, or
     one that is clearly worse (by more than the limit even at the low end of the interval):
-    refuse. Too few independent rows (undecidable), no skill over the baseline, none in direction,
-    or an interval that reaches beyond the limit (undecidable): observe (signals, no decisions).
-    Otherwise promote. A champion that trades gives way only to a candidate that would be promoted
-    and was compared; one that is observed gives way to any that is not shown to be worse.
+    refuse. Scores of models that were trained on later candles too, too few independent rows
+    (undecidable), no skill over the baseline, none in direction, or an interval that reaches
+    beyond the limit (undecidable): observe (signals, no decisions). Otherwise promote. A champion
+    that trades gives way only to a candidate that would be promoted and was compared; one that is
+    observed gives way to any that is not shown to be worse.
 
     Examples
     --------
@@ -75,7 +76,12 @@ def judge(evidence: Evidence, config: GateConfig) -> Verdict:
     'observe'
     """
     stops = [_finite(evidence)]
-    doubts = [_effective_rows(evidence, config), _brier_skill(evidence), _direction(evidence)]
+    doubts = [
+        _chronological(evidence),
+        _effective_rows(evidence, config),
+        _brier_skill(evidence),
+        _direction(evidence),
+    ]
     champion = evidence.champion
     if champion is not None:
         compared = _comparison(champion, config)
@@ -114,6 +120,19 @@ def _finite(evidence: Evidence) -> Condition:
         value=passed,
         limit=True,
         reason="all figures are numbers" if passed else "a figure is not a number",
+    )
+
+
+def _chronological(evidence: Evidence) -> Condition:
+    passed = evidence.chronological
+    knew = "candles before their tests alone" if passed else "candles later than their tests too"
+    so = "" if passed else ", so its scores are no record of what it would have said at the time"
+    return Condition(
+        name="chronological",
+        passed=passed,
+        value=passed,
+        limit=True,
+        reason=f"its models were trained on {knew}{so}",
     )
 
 

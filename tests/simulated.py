@@ -79,7 +79,7 @@ def direction(joined: pd.DataFrame) -> Scores:
 def judged(scores: Scores) -> Verdict:
     """The default gate's verdict where there is no champion yet."""
     limits = read_yaml(CONF / "gate" / "default.yaml")
-    evidence = evidence_of({"direction": scores}, scores, [len(CLASSES)])
+    evidence = evidence_of({"direction": scores}, scores, [len(CLASSES)], chronological=True)
     return judge(evidence, GateConfig(**limits))
 
 

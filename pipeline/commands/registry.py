@@ -53,30 +53,38 @@ def _compare(argv: Sequence[str]) -> int:
 
 def _told(asked: argparse.Namespace) -> int:
     comparing = importlib.import_module("pipeline.operations.comparing")
+    stores = importlib.import_module("pipeline.market.store")
     registry, slot = Registry(asked.root or default_root()), Slot.parse(asked.slot)
-    compared = comparing.compare_versions(registry, slot, asked.version, asked.against)
+    store = stores.CandleStore(registry.root.parent.parent / "data" / "store")
+    compared = comparing.compare_versions(registry, slot, asked.version, asked.against, store)
     print(json.dumps(_facts(slot, compared)) if asked.json else _table(compared))
     return 0
 
 
 def _facts(slot: Slot, compared: Compared) -> dict[str, Any]:
-    return {"slot": str(slot), **asdict(compared), "verdict": compared.together.word}
+    words = {"verdict": compared.together.word, "money_verdict": compared.money.word}
+    return {"slot": str(slot), **asdict(compared), "money": compared.money.model_dump(), **words}
 
 
 def _table(compared: Compared) -> str:
     from pipeline.commands.console import told
 
+    money = told("money", compared.money.sentence(compared.version, compared.against))
     if not compared.together.comparable:
+        by = " by log loss" if compared.money.comparable else ""
         why_not = compared.together.why_not
-        return f"{compared.version} and {compared.against} cannot be compared: {why_not}."
+        said = f"{compared.version} and {compared.against} cannot be compared{by}: {why_not}."
+        return f"{said}\n\n{money}" if by else said
     parts = compared.heads if len(compared.heads) > 1 else {}
     rows = [_row("all" if parts else next(iter(compared.heads)), compared.together)]
     rows += [_row(head, found) for head, found in parts.items()]
     names = {"version": compared.version, "against": compared.against}
-    said = f"{names['version']} is {compared.together.word} than {names['against']}."
-    if compared.together.word == "undecidable":
-        said = f"Which of {names['version']} and {names['against']} is better is undecidable."
-    return f"{said}\n\n{table(rows)}\n\n{told('columns', TOLD.format(**names))}"
+    word = compared.together.word
+    said = f"{compared.version} is {word} than {compared.against} by log loss."
+    if word == "undecidable":
+        both = f"{compared.version} and {compared.against}"
+        said = f"Which of {both} is better by log loss is undecidable."
+    return f"{said}\n\n{table(rows)}\n\n{told('columns', TOLD.format(**names))}\n\n{money}"
 
 
 def _row(head: str, found: Difference) -> dict[str, Any]:

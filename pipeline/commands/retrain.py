@@ -58,6 +58,7 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "champion": outcome.pointer.version if outcome.pointer else None,
         "mode": outcome.pointer.mode if outcome.pointer else None,
         "previous_champion": outcome.before,
+        "evidence": outcome.evidence.model_dump(mode="json"),
         "metrics": outcome.candidate.metrics,
         "quality": outcome.candidate.quality,
         "report": str(outcome.report),
@@ -75,7 +76,7 @@ def _story(outcome: Outcome) -> str:
         f"  candles   {quality['candles']} of {run.timeframe}{hole}, {_day(quality['first'])} to "
         f"{_day(quality['last'])} UTC, feed {run.feed}{_from_others(quality, run.feed)}",
         f"  scored    {metrics['rows']} out-of-fold rows, worth {metrics['effective_rows']:.4g} "
-        "independent ones (labels overlap)",
+        f"independent ones (labels overlap){_knew(outcome)}",
         f"  accuracy  {metrics['accuracy']:.3f}, beside {metrics['majority_accuracy']:.3f} for "
         "always naming the class most common in training",
         f"  balanced  {metrics['balanced_accuracy']:.3f}, beside {_chance(outcome):.3f} by chance",
@@ -84,12 +85,24 @@ def _story(outcome: Outcome) -> str:
         *_learned(outcome),
         "",
         told("verdict", outcome.verdict.sentence),
+        *_against(outcome),
         f"  report    {_near(outcome.report)}",
         f"  checks    {_near(outcome.checks)}",
         "",
         *_next(outcome),
     ]
     return "\n".join(lines)
+
+
+def _knew(outcome: Outcome) -> str:
+    return "" if outcome.evidence.chronological else ", by models trained on later candles too"
+
+
+def _against(outcome: Outcome) -> list[str]:
+    champion = outcome.evidence.champion
+    if champion is None or champion.version == outcome.version:
+        return []
+    return [told("against", champion.sentence())]
 
 
 def _learned(outcome: Outcome) -> list[str]:

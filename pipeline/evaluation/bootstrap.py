@@ -60,6 +60,17 @@ def blocks_of(rows: pd.DataFrame, timeframe: str) -> Blocks:
     return Blocks(moment, moments, length, widened)
 
 
+def over_moments(moments: int, horizon: int) -> Blocks:
+    """How to draw figures that do not overlap, one for each moment, such as daily returns.
+
+    Blocks are as long as where they do, because what moves one figure may last a `horizon`;
+    nothing is made up for labels that share their future.
+    """
+    length = block_length(moments, horizon)
+    widened = widening(moments, 1, length) * student(max(moments, 1) / horizon)
+    return Blocks(np.arange(moments), moments, length, widened)
+
+
 def spans_of(rows: pd.DataFrame, timeframe: str) -> tuple[Ints, Ints]:
     """Each row's moment, counted from 0, and the first whose label sees nothing that its own saw.
 

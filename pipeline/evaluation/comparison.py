@@ -8,8 +8,7 @@ other prediction flatters who made it and is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,8 +16,8 @@ import pandas as pd
 from pipeline.evaluation.bootstrap import SEED, Ints, blocks_of, drawn_sums, interval, spans_of
 from pipeline.evaluation.metrics import log_loss, probabilities
 from pipeline.evaluation.statistics import diebold_mariano, mcnemar
+from registry.evidence import Word, word_of
 
-Word = Literal["better", "worse", "undecidable"]
 NO_ROWS = "no candle was predicted out of fold by both"
 DIFFERENCE, HITS = "difference", "hits"
 
@@ -28,13 +27,15 @@ class OutOfFold:
     """A head's predictions joined with what happened, and its label's declaration.
 
     `frame` is keyed by market and time and has ``label``, ``ends_at``, ``p_<class>`` and ``fold``;
-    `as_of` is that of the deployed model that predicted them, None where the folds' models did.
+    `as_of` is that of the deployed model that predicted them, None where the folds' models did,
+    and `chronological` says whether these were trained on candles before their tests alone.
     """
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
     label: object
     as_of: pd.Timestamp | None = None
+    chronological: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,7 @@ class Difference:
     @property
     def word(self) -> Word:
         """What the interval says of the candidate; of equal models one in ten is called unequal."""
-        if self.high < 0:
-            return "better"
-        return "worse" if self.low > 0 else "undecidable"
+        return word_of(-self.high, -self.low)
 
 
 def compare(
@@ -70,7 +69,8 @@ def compare(
 
     Heads that differ in name, classes or label are no common ground, nor are rows whose outcome
     both tell differently because the candles were revised in between, or a label learned from
-    other rows. Predictions of neither kind that the module names are refused.
+    other rows. Predictions of neither kind that the module names are refused, and so are models
+    that knew later candles beside models that did not.
     """
     if sorted(candidate) != sorted(champion):
         return Difference(False, "the heads differ")
@@ -78,20 +78,33 @@ def compare(
         theirs = champion[head]
         if (ours.classes, ours.label) != (theirs.classes, theirs.label):
             return Difference(False, f"the label of head {head} differs")
-        for who, predicted in (("candidate", ours), ("champion", theirs)):
-            if why_not := _flattered(predicted):
-                return Difference(False, f"{why_not} of the {who}'s head {head}")
+    if why_not := not_evidence(candidate, champion):
+        return Difference(False, why_not)
     every = pd.concat([_paired(ours, champion[head]) for head, ours in candidate.items()])
     if every.empty:
         return Difference(False, NO_ROWS)
     return _difference(every, timeframe)
 
 
+def not_evidence(candidate: Mapping[str, OutOfFold], champion: Mapping[str, OutOfFold]) -> str:
+    """Why the predictions of two versions are no evidence on each other; empty when they are."""
+    sides = {"candidate": candidate, "champion": champion}
+    for who, heads in sides.items():
+        for head, predicted in heads.items():
+            if why_not := _flattered(predicted):
+                return f"{why_not} of the {who}'s head {head}"
+    knew = [all(head.chronological for head in heads.values()) for heads in sides.values()]
+    if knew[0] == knew[1]:
+        return ""
+    who, other = sides if knew[1] else reversed(sides)
+    return f"the {who}'s models were trained on later candles too, the {other}'s were not"
+
+
 def after(predicted: OutOfFold, as_of: pd.Timestamp) -> OutOfFold:
     """The rows whose candle opened at `as_of` or later: a model of that moment knew none."""
     time = predicted.frame.index.get_level_values("time")
     frame = predicted.frame[time >= as_of]
-    return OutOfFold(frame, predicted.classes, predicted.label, predicted.as_of)
+    return replace(predicted, frame=frame)
 
 
 def independent_moments(moment: Ints, last_seen: Ints) -> Ints:
@@ -130,7 +143,8 @@ def _paired(ours: OutOfFold, theirs: OutOfFold) -> pd.DataFrame:
     loss = log_loss(each[0], happened) - log_loss(each[1], happened)
     right = [(chances.argmax(axis=1) == happened).astype("int64") for chances in each]
     columns = {DIFFERENCE: loss, HITS: right[0] - right[1], "ends_at": mine["ends_at"]}
-    return pd.DataFrame(columns, common)[agreed]
+    table = pd.DataFrame(columns, common)[agreed]
+    return table.droplevel("trade") if "trade" in common.names else table
 
 
 def _difference(paired: pd.DataFrame, timeframe: str) -> Difference:

@@ -17,6 +17,7 @@ def evidence_of(
     scores: Mapping[str, Scores],
     flat: Scores,
     classes: Collection[int],
+    chronological: bool,
     champion: ChampionEvidence | None = None,
 ) -> Evidence:
     """Evidence on a candidate: that of its weakest head.
@@ -29,13 +30,15 @@ def evidence_of(
         Their mean over the heads.
     classes
         How many classes each head tells apart.
+    chronological
+        Whether the folds' models were trained on candles before their tests alone.
 
     Examples
     --------
     >>> weak = {"brier_skill": 0.1, "brier_skill_low": -0.1, "effective_rows": 60.0}
     >>> strong = {"brier_skill": 0.3, "brier_skill_low": 0.2, "effective_rows": 80.0}
     >>> flat = {"balanced_accuracy": 0.4}
-    >>> evidence_of({"a": strong, "b": weak}, flat, [3, 2]).brier_skill
+    >>> evidence_of({"a": strong, "b": weak}, flat, [3, 2], True).brier_skill
     0.1
     """
     weakest = min(scores.values(), key=lambda head: head["brier_skill_low"])
@@ -43,6 +46,7 @@ def evidence_of(
     astray = min(directed, key=lambda head: head["direction_skill_low"], default={})
     return Evidence(
         finite=all(math.isfinite(value) for head in scores.values() for value in head.values()),
+        chronological=chronological,
         effective_rows=min(head["effective_rows"] for head in scores.values()),
         brier_skill=weakest["brier_skill"],
         brier_skill_low=weakest["brier_skill_low"],

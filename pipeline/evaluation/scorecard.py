@@ -9,7 +9,7 @@ happen, the log loss of a baseline that is certain, an interval of too few indep
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -102,6 +102,38 @@ def figures(head: Head, ranks: bool = True) -> Card:
         }
         for name, values in drawn.items()
     }
+
+
+def mean_of_cards(cards: Sequence[Card]) -> Card:
+    """Mean over paths of the scorecards of one head, see `pipeline.evaluation.prediction_paths`.
+
+    Ends of intervals and baselines are means, too. Where there are several paths, each figure has
+    also a ``spread``, its lowest and highest value over the paths.
+
+    Examples
+    --------
+    >>> one = {"value": 0.25, "low": 0.0, "high": 0.5, "baselines": {"har": None}}
+    >>> two = {"value": 0.75, "low": 0.5, "high": 1.0, "baselines": {"har": None}}
+    >>> mean_of_cards([{"metrics": {"skill": each}} for each in (one, two)])["metrics"]["skill"]
+    {'value': 0.5, 'low': 0.25, 'high': 0.75, 'baselines': {'har': None}, 'spread': [0.25, 0.75]}
+    """
+    first, *others = cards
+    return {name: _mean_of([card[name] for card in cards]) for name in first} if others else first
+
+
+def _mean_of(parts: Sequence[Any]) -> Any:
+    """Mean of equal trees, leaf by leaf; None where one path cannot tell."""
+    first = parts[0]
+    if not isinstance(first, dict):
+        if all(part == first for part in parts):
+            return first
+        return None if None in parts else _number(sum(parts) / len(parts))
+    names = [name for name in first if all(name in part for part in parts)]
+    found = {name: _mean_of([part[name] for part in parts]) for name in names}
+    if "value" in first:
+        values = [part["value"] for part in parts if part["value"] is not None]
+        found["spread"] = [min(values), max(values)] if values else None
+    return found
 
 
 def mean_skill(cards: Mapping[str, Card]) -> dict[str, float]:

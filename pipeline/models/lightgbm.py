@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from pipeline.config import Record
@@ -19,7 +20,11 @@ MODEL, COLUMNS = "model.txt", "columns.json"
 
 
 class LightGBM(Record):
-    """LightGBM's classifier; names follow its own documentation."""
+    """LightGBM's classifier; names follow its own documentation.
+
+    With `class_weight` ``balanced`` the rows of every class weigh as much together, so that a
+    rare class is not drowned; its probabilities then say more than how often it comes.
+    """
 
     n_estimators: Annotated[int, Field(ge=1, le=100_000, description="boosting rounds")]
     learning_rate: Annotated[float, Field(gt=0, le=1)]
@@ -31,6 +36,7 @@ class LightGBM(Record):
     bagging_freq: Annotated[int, Field(ge=0, description="rounds; 0 is never")]
     lambda_l2: Annotated[float, Field(ge=0)]
     max_bin: Annotated[int, Field(ge=2, le=1024)] = 255
+    class_weight: Literal["none", "balanced"] = "none"
 
     @property
     def lookback(self) -> int:
@@ -49,10 +55,13 @@ class LightGBM(Record):
 
         samples.check(least=2)
         columns = samples.table.columns
+        weight = samples.weight
+        if self.class_weight == "balanced":
+            weight = balanced(weight, samples.label)
         data = lightgbm.Dataset(
             samples.values,
             label=samples.label,
-            weight=samples.weight / samples.weight.mean(),
+            weight=weight / weight.mean(),
             feature_name=list(columns),
             free_raw_data=True,
         )
@@ -72,13 +81,27 @@ class LightGBM(Record):
         objective = {"objective": "multiclass", "num_class": classes}
         return {
             **(objective if classes > 2 else {"objective": "binary"}),  # noqa: PLR2004
-            **self.model_dump(exclude={"n_estimators"}),
+            **self.model_dump(exclude={"n_estimators", "class_weight"}),
             "deterministic": True,
             "force_row_wise": True,
             "num_threads": 1,
             "seed": seed,
             "verbosity": -1,
         }
+
+
+def balanced(weight: Floats, label: npt.NDArray[np.int8]) -> Floats:
+    """Row weights after which every class that comes weighs the same; the sum stays.
+
+    Examples
+    --------
+    >>> balanced(np.ones(4), np.array([0, 0, 0, 1], "int8")).round(2).tolist()
+    [0.67, 0.67, 0.67, 2.0]
+    """
+    total = np.bincount(label, weights=weight)
+    share = weight.sum() / np.count_nonzero(total)
+    scaled: Floats = weight * (share / total[label])
+    return scaled
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import pandas as pd
 from pipeline.build import TARGET
 from pipeline.config import Node, read_yaml
 from pipeline.errors import StageError
+from pipeline.evaluation.chronology import is_chronological
 from pipeline.evaluation.comparison import OutOfFold
 from pipeline.evaluation.metrics import with_outcomes
 from pipeline.evaluation.prediction_paths import paths_of
@@ -76,12 +77,16 @@ def collect(workspace: Workspace, slot: Slot, run: RunFacts) -> Candidate:
     quality = _json(workspace, paths.QUALITY)
     card = _card(workspace, slot, run, told)
     timings = {stage: read_timing(stage, workspace.folder) for stage in STAGES}
+    training = _json(workspace, paths.TRAINING_REPORT)["heads"]
     return Candidate(
         files={**bundle, **predictions, **_pages(workspace), CARD: card.to_bytes()},
         metrics=metrics,
         scores={head: detail["scores"] for head, detail in details.items()},
         quality=quality,
-        out_of_fold={head: _out_of_fold(frames[head], told[head]) for head in told},
+        out_of_fold={
+            head: _out_of_fold(frames[head], told[head], is_chronological(training[head]["fits"]))
+            for head in told
+        },
         revisions_known=tuple(_json(workspace, paths.RAW_MANIFEST).get("revisions_known", ())),
         timings={stage: timing for stage, timing in timings.items() if timing},
         candles=workspace.path(paths.CLEAN),
@@ -91,14 +96,25 @@ def collect(workspace: Workspace, slot: Slot, run: RunFacts) -> Candidate:
 def out_of_fold_of(verified: VerifiedBundle) -> dict[str, OutOfFold]:
     """Out-of-fold rows that a registered version carries."""
     told = json.loads(verified.read(FILE))["heads"]
+    page = paths.TRAINING_REPORT.name
+    training = json.loads(verified.read(page))["heads"] if page in verified.names else {}
     return {
-        head: _out_of_fold(read_frame(verified.read(f"predictions/{head}.parquet")), told[head])
+        head: _out_of_fold(
+            read_frame(verified.read(f"predictions/{head}.parquet")),
+            told[head],
+            is_chronological(training.get(head, {}).get("fits", ())),
+        )
         for head in told
     }
 
 
-def _out_of_fold(frame: pd.DataFrame, told: Node) -> OutOfFold:
-    return OutOfFold(paths_of(frame)[0], tuple(told["classes"]), told["label"])
+def _out_of_fold(frame: pd.DataFrame, told: Node, chronological: bool = True) -> OutOfFold:
+    return OutOfFold(
+        frame=paths_of(frame)[0],
+        classes=tuple(told["classes"]),
+        label=told["label"],
+        chronological=chronological,
+    )
 
 
 def _joined(workspace: Workspace, head: str) -> pd.DataFrame:

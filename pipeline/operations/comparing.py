@@ -3,50 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import pandas as pd
+
+from pipeline.config import Node
+from pipeline.errors import ConfigError, DataError, VintageError
+from pipeline.evaluation.backtest import Profile, Setup
 from pipeline.evaluation.comparison import Difference, OutOfFold, compare
+from pipeline.evaluation.money_comparison import common_moments, compare_money
+from pipeline.market.candles import duration
+from pipeline.market.exchanges.base import Market
+from pipeline.market.store import CandleStore, Series
 from pipeline.operations.candidate import out_of_fold_of
+from registry.evidence import MoneyEvidence
 from registry.manifest import VerifiedBundle
 from registry.slots import Slot
 from registry.versions import Registry
 
+EPOCH = pd.Timestamp(0, tz="UTC")
+LOOKED_BACK = pd.Timedelta(days=90)  # sizes and regimes look at candles before the first signal
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What a version predicted out of fold, and the candles that it saw."""
+    """What a version predicted out of fold, the candles that it saw, and how it is traded."""
 
     feed: str
     timeframe: str
     heads: Mapping[str, OutOfFold]
+    setup: Setup | None = None
 
     @classmethod
     def of(cls, verified: VerifiedBundle) -> Side:
         """Read a registered version."""
         card = verified.card()
-        return cls(card["feed"], card["timeframe"], out_of_fold_of(verified))
+        return cls(card["feed"], card["timeframe"], out_of_fold_of(verified), _setup(card))
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One version against another: all rows of all heads together, and each head alone."""
+    """One version against another: all rows of all heads together, each head alone, and money."""
 
     version: str
     against: str
     together: Difference
     heads: Mapping[str, Difference]
+    money: MoneyEvidence
 
 
 def difference(ours: Side, theirs: Side) -> Difference:
     """Hold a candidate against a champion; what another feed sent is no common ground."""
-    for kind in ("feed", "timeframe"):
-        if getattr(ours, kind) != getattr(theirs, kind):
-            return Difference(False, f"the champion saw another {kind}, {getattr(theirs, kind)}")
+    if why_not := _apart(ours, theirs):
+        return Difference(False, why_not)
     return compare(ours.heads, theirs.heads, ours.timeframe)
 
 
-def compare_versions(registry: Registry, slot: Slot, version: str, against: str) -> Compared:
+def money(ours: Side, theirs: Side, store: CandleStore) -> MoneyEvidence:
+    """Trade both by the candidate's profile and costs, on candles of the store."""
+    if why_not := _apart(ours, theirs) or ("" if ours.setup else "no profile to trade by is known"):
+        return MoneyEvidence(comparable=False, why_not=why_not)
+    assert ours.setup is not None
+    try:
+        candles = _candles(ours, theirs, ours.setup, store)
+        return compare_money(ours.heads, theirs.heads, candles, ours.setup)
+    except VintageError as error:
+        return MoneyEvidence(comparable=False, why_not=error.what)
+
+
+def compare_versions(
+    registry: Registry, slot: Slot, version: str, against: str, store: CandleStore
+) -> Compared:
     """Hold a version against another one as a candidate is held against the champion.
+
+    Parameters
+    ----------
+    store
+        Candles that the signals of both are traded on.
 
     Raises
     ------
@@ -57,8 +90,54 @@ def compare_versions(registry: Registry, slot: Slot, version: str, against: str)
     ours, theirs = (Side.of(verified) for verified in opened)
     shared = [name for name in ours.heads if name in theirs.heads]
     alone = {name: difference(*(_alone(side, name) for side in (ours, theirs))) for name in shared}
-    return Compared(opened[0].version, opened[1].version, difference(ours, theirs), alone)
+    return Compared(
+        version=opened[0].version,
+        against=opened[1].version,
+        together=difference(ours, theirs),
+        heads=alone,
+        money=money(ours, theirs, store),
+    )
 
 
 def _alone(side: Side, head: str) -> Side:
-    return Side(side.feed, side.timeframe, {head: side.heads[head]})
+    return replace(side, heads={head: side.heads[head]})
+
+
+def _apart(ours: Side, theirs: Side) -> str:
+    for kind in ("feed", "timeframe"):
+        if getattr(ours, kind) != getattr(theirs, kind):
+            return f"the champion saw another {kind}, {getattr(theirs, kind)}"
+    return ""
+
+
+def _setup(card: Node) -> Setup | None:
+    """What a version was traded by when it was evaluated; None where that says nothing any more."""
+    told = card["config"]["evaluate"]
+    if not {"backtest", "traded"} <= {*told}:
+        return None
+    where = "card.json: config.evaluate"
+    try:
+        profile = Profile.parse(told["backtest"], f"{where}.backtest")
+        return Setup(profile, Market.parse(told["traded"], f"{where}.traded"), card["timeframe"])
+    except ConfigError:
+        return None
+
+
+def _candles(ours: Side, theirs: Side, setup: Setup, store: CandleStore) -> pd.DataFrame:
+    """Execution candles from before the first common signal to the one that fills the last."""
+    times = common_moments(ours.heads, theirs.heads, setup.market.name)
+    timeframe = setup.profile.execution(setup.timeframe)
+    series = Series(ours.feed, setup.market.name, timeframe)
+    if not len(times):
+        return store.read(series, end=EPOCH)
+    step = duration(setup.timeframe)
+    first, last = times[0] + step, times[-1] + step
+    candles = store.read(series, times[0] - LOOKED_BACK, last + duration(timeframe))
+    if candles.empty or candles.index[0] > first or candles.index[-1] + duration(timeframe) < last:
+        raise DataError(
+            f"the store does not hold the candles of {timeframe} that orders are filled on",
+            where=str(series),
+            expected=f"{first.isoformat()} to {last.isoformat()}",
+            fix="vintage data sync or import",
+        )
+    return candles

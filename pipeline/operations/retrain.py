@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from pipeline import log
 from pipeline.errors import ConfigError, RetryLater, VintageError
+from pipeline.evaluation.backtest import Setup
 from pipeline.evaluation.comparison import NO_ROWS, Difference
 from pipeline.evaluation.evidence import evidence_of
 from pipeline.frames import read_frame
@@ -19,7 +20,7 @@ from pipeline.market.candles import moment
 from pipeline.operations import candidate as candidates
 from pipeline.operations.build_run import reproduce
 from pipeline.operations.candidate import Candidate
-from pipeline.operations.comparing import Side, difference
+from pipeline.operations.comparing import Side, difference, money
 from pipeline.operations.later_rows import later_side
 from pipeline.operations.revisions import KNOWN, mark_revised
 from pipeline.operations.target import Target
@@ -65,6 +66,7 @@ class Outcome:
     before: str | None
     report: Path
     checks: Path
+    evidence: Evidence
 
 
 def retrain(
@@ -173,6 +175,7 @@ def _decide(
         before=before.version if before else None,
         report=target.slot.folder(registry.root) / added.version / REPORT.name,
         checks=places.home / FOLDER / str(target.slot) / QUALITY,
+        evidence=evidence,
     )
 
 
@@ -197,7 +200,8 @@ def _evidence(
 ) -> Evidence:
     against = _against(built, registry, target, before) if before else None
     classes = [len(head.classes) for head in built.out_of_fold.values()]
-    return evidence_of(built.scores, built.metrics, classes, against)
+    chronological = all(head.chronological for head in built.out_of_fold.values())
+    return evidence_of(built.scores, built.metrics, classes, chronological, against)
 
 
 def _against(
@@ -212,28 +216,33 @@ def _against(
     card, run = incumbent.card(), target.plan.run
     if card["feed"] != run.feed:
         return None
+    setup = Setup(run.backtest, run.market, run.timeframe)
+    ours = Side(run.feed, run.timeframe, built.out_of_fold, setup)
+    theirs, found = _difference(ours, built, target, incumbent)
     return ChampionEvidence(
         version=before.version,
         mode=before.mode,
         is_newer=moment(card["as_of"]) > moment(run.as_of),
-        **asdict(_difference(built, target, incumbent)),
+        **asdict(found),
+        money=money(ours, theirs, target.store),
     )
 
 
-def _difference(built: Candidate, target: Target, incumbent: VerifiedBundle) -> Difference:
+def _difference(
+    ours: Side, built: Candidate, target: Target, incumbent: VerifiedBundle
+) -> tuple[Side, Difference]:
     """Out of fold against out of fold; without a common row, on rows after the champion's as_of."""
-    run = target.plan.run
-    ours = Side(run.feed, run.timeframe, built.out_of_fold)
-    found = difference(ours, Side.of(incumbent))
+    theirs = Side.of(incumbent)
+    found = difference(ours, theirs)
     if found.why_not != NO_ROWS:
-        return found
+        return theirs, found
     try:
         candles = read_frame(built.candles)
         later = later_side(incumbent, built.out_of_fold, candles, target.plan.plugins)
     except VintageError as error:
         log.event("champion_not_asked", slot=str(target.slot), why=str(error))
-        return found
-    return difference(ours, later)
+        return theirs, found
+    return later, difference(ours, later)
 
 
 def _log(outcome: Outcome) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from pipeline.config import Record
 from pipeline.evaluation.backtest import Profile, Setup
+from pipeline.evaluation.chronology import is_chronological
 from pipeline.evaluation.evidence import evidence_of, judge_alone
 from pipeline.evaluation.metrics import (
     Scores,
@@ -21,7 +22,7 @@ from pipeline.evaluation.metrics import (
 )
 from pipeline.evaluation.prediction_paths import mean_over_paths, paths_of
 from pipeline.evaluation.report import ReportFacts, render
-from pipeline.evaluation.scorecard import Card, mean_skill, scorecard
+from pipeline.evaluation.scorecard import Card, mean_of_cards, mean_skill, scorecard
 from pipeline.evaluation.trading import Predicted, Trading, trade
 from pipeline.evaluation.training_report import importance_table, loss_table, training_report
 from pipeline.evaluation.training_table import training_markdown
@@ -68,11 +69,16 @@ def run(config: Config, context: Context) -> Facts:  # noqa: ARG001
         for head, each in predicted.items()
     }
     joined = {head: first for head, (first, *_) in predicted.items()}
-    cards = {head: _card(config, head, rows) for head, rows in joined.items()}
+    cards = {
+        head: mean_of_cards([_card(config, head, rows) for rows in each])
+        for head, each in predicted.items()
+    }
     trading = _trading(config, joined)
     flat = mean_over_heads(scores) | mean_skill(cards) | trading.flat()
     classes = [len(names) for names in config.heads.values()]
-    alone = judge_alone(evidence_of(scores, flat, classes), config.gate)
+    training = training_report(_read(paths.TRAINING), joined, config.heads)
+    chronological = all(is_chronological(head["fits"]) for head in training["heads"].values())
+    alone = judge_alone(evidence_of(scores, flat, classes, chronological), config.gate)
     written: dict[Path, Facts] = {
         paths.METRICS: flat,
         paths.HEADS: {
@@ -80,7 +86,7 @@ def run(config: Config, context: Context) -> Facts:  # noqa: ARG001
         },
         paths.VERDICT: alone,
         paths.BACKTEST: trading.facts(),
-        paths.TRAINING_REPORT: training_report(_read(paths.TRAINING), joined, config.heads),
+        paths.TRAINING_REPORT: training,
     }
     for path, facts in written.items():
         write_atomic(path, to_json(facts))

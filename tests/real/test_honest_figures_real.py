@@ -49,7 +49,9 @@ def head_scores() -> dict[str, float]:
 
 def verdict(scores: dict[str, float]) -> str:
     """What the gate makes of these figures, with nothing to compare them with."""
-    return judge(evidence_of({"direction": scores}, scores, [3]), GateConfig()).outcome
+    return judge(
+        evidence_of({"direction": scores}, scores, [3], chronological=True), GateConfig()
+    ).outcome
 
 
 def test_trees_claim_no_skill_on_two_months(home: Path, real_data: Path) -> None:

@@ -63,6 +63,21 @@ def test_draws_are_those_of_a_plain_loop(moments: int, length: float) -> None:
         assert counts.tolist() == often.tolist()
 
 
+@pytest.mark.parametrize(("moments", "length"), [(60, 1.0), (60, 5.0), (200, 20.0)])
+def test_draws_spread_as_the_paper_says(moments: int, length: float) -> None:
+    """Politis and Romano 1994, lemma 1: the variance of a drawn mean, from the rows alone."""
+    rows = np.cumsum(np.random.default_rng(moments).standard_normal(moments)) / 5
+    apart = rows - rows.mean()
+    around = [float(np.mean(apart * np.roll(apart, k))) for k in range(moments)]
+    stay = 1 - 1 / length
+    weighed = [(1 - k / moments) * stay**k * around[k] for k in range(1, moments)]
+    true = (around[0] + 2 * sum(weighed)) / moments
+    blocks = Blocks(np.arange(moments), moments, length, widening=1.0, draws=20_000)
+    found = drawn_sums(rows[:, None], blocks, np.random.default_rng(9))[1:, 0] / moments
+    assert found.mean() == pytest.approx(rows.mean(), abs=4 * np.sqrt(true / 20_000))
+    assert found.var() == pytest.approx(true, rel=0.05)
+
+
 def test_blocks_are_as_long_as_asked_and_start_anywhere() -> None:
     rng, total = np.random.default_rng(1), np.zeros(200)
     counts = np.empty(200, "int64")

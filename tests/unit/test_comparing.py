@@ -17,7 +17,7 @@ from pipeline.evaluation.comparison import NO_ROWS
 from pipeline.frames import read_frame
 from pipeline.operations import retrain as retrains
 from pipeline.operations.build_run import BuildReport
-from pipeline.operations.comparing import Side, difference
+from pipeline.operations.comparing import Side, _setup, difference
 from pipeline.operations.later_rows import later_side
 from pipeline.operations.retrain import Outcome, Places, retrain
 from pipeline.operations.target import resolve
@@ -97,6 +97,10 @@ def test_the_evidence_that_was_judged_stays_with_the_version(
     assert told["together"] == found
     assert list(told["heads"]) == ["direction"]
     shown = said(capsys, "v0002", "v0001")
+    assert against.money is not None
+    assert told["money"] == against.money.model_dump()
+    assert against.money.days == 29
+    assert " ".join(shown.split()).endswith(against.money.sentence("v0002", "v0001"))
     (row,) = [line for line in shown.splitlines() if line.startswith("direction ")]
     assert row.split()[1] == str(against.common_rows)
     assert row.split()[-1] == told["verdict"]
@@ -110,7 +114,14 @@ def test_what_cannot_be_compared_is_told(home: Path, retrained: Retrain, capsys:
     other = retrained(AS_OF, "label.horizon_hours=12")
     why_not = "the label of head direction differs"
     assert evidence_of(Places(home, CHECKOUT).registry, other.version).champion is not None
+    shown = said(capsys, "v0002", "v0001")
+    assert shown.startswith(f"v0002 and v0001 cannot be compared by log loss: {why_not}.\n")
+    assert "After costs" in shown, "money needs no common label"
+    store = home / "data" / "store"
+    store.rename(home / "elsewhere")
     assert said(capsys, "v0002", "v0001") == f"v0002 and v0001 cannot be compared: {why_not}.\n"
+    told = json.loads(said(capsys, "v0002", "v0001", "--json"))["money"]
+    assert "does not hold the candles" in told["why_not"]
     assert main(["registry", "compare", str(SLOT), "v0009"]) == 6
     assert "no such version" in capsys.readouterr().err
     assert main(["registry", "compare", str(SLOT)]) == 2
@@ -162,3 +173,9 @@ def test_the_registry_still_answers_for_its_own_commands(home: Path, capsys: Cap
     assert "No slots yet" in capsys.readouterr().out
     assert main(["registry", "--help"]) == 0
     assert "compare SLOT VERSION" in capsys.readouterr().out
+
+
+def test_a_profile_of_another_age_is_none() -> None:
+    told = {"backtest": {"venue": "moon"}, "traded": {}}
+    assert _setup({"config": {"evaluate": told}, "timeframe": "1h"}) is None
+    assert _setup({"config": {"evaluate": {}}, "timeframe": "1h"}) is None

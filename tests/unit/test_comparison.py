@@ -70,6 +70,19 @@ def test_heads_are_weighed_by_their_rows() -> None:
     assert found.log_loss_difference == pytest.approx((30 * np.log(0.5) + 10 * np.log(2)) / 40)
 
 
+def test_rows_of_trades_stand_beside_rows_of_candles() -> None:
+    def of_trades(chance: float) -> OutOfFold:
+        one = head(range(10), chance)
+        trades = one.frame.assign(trade=one.frame.index.get_level_values("time") - 5 * HOUR)
+        keyed = trades.set_index("trade", append=True).swaplevel()
+        return OutOfFold(keyed, CLASSES, LABEL)
+
+    ours = {"entry": head(range(30), 0.5), "exit": of_trades(0.2)}
+    found = compare(ours, {"entry": head(range(30), 0.25), "exit": of_trades(0.4)})
+    assert found.common_rows == 40
+    assert found.log_loss_difference == pytest.approx((30 * np.log(0.5) + 10 * np.log(2)) / 40)
+
+
 def test_the_same_moment_of_another_market_is_no_common_row() -> None:
     found = compare({"d": head(range(9), 0.5)}, {"d": head(range(9), 0.5, market="KRW-XRP")})
     assert found == Difference(False, "no candle was predicted out of fold by both")

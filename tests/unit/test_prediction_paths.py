@@ -115,7 +115,18 @@ def test_a_run_says_what_its_models_knew(home: Path, split: str, folds: int, tim
     assert len(written) == times * flat["rows"] == times * written.index.nunique()
     told = json.loads((home / paths.TRAINING).read_text())["heads"]["direction"]
     assert (len(told["fits"]), told["paths"]) == (folds + 1, times)
-    section = section_of(parse((home / paths.REPORT).read_text()), "folds")
+    alone = json.loads((home / paths.VERDICT).read_text())
+    (order,) = [each for each in alone["conditions"] if each["name"] == "chronological"]
+    assert (alone["outcome"], order["passed"]) == ("observe", False)
+    assert "trained on candles later than their tests too" in alone["sentence"]
+    card = json.loads((home / paths.HEADS).read_text())["direction"]
+    for name in ("brier_skill", "log_loss", "direction_skill"):
+        assert card["metrics"][name]["value"] == pytest.approx(card["scores"][name], rel=1e-4)
+        assert ("spread" in card["metrics"][name]) == (times > 1)
+    page = parse((home / paths.REPORT).read_text())
+    assert "trained on later candles too" in page.all("p", "plain")[0].text
+    assert ("Over paths" in section_of(page, "every").text) == (times > 1)
+    section = section_of(page, "folds")
     lede = section.all("p", "lede")[0].text
     assert f"{folds} tests, " in lede
     assert "how well the method learns" in lede

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,9 @@ def evidence(
         ({}, {**SAME, "is_newer": True}, "trade", "refuse"),
         ({}, {**APART, "is_newer": True}, "observe", "refuse"),
         ({"finite": False}, None, "", "refuse"),
+        ({"chronological": False}, None, "", "observe"),
+        ({"chronological": False}, SAME, "observe", "observe"),
+        ({"chronological": False}, BETTER, "trade", "refuse"),
         ({"brier_skill_low": math.nan}, None, "", "refuse"),
         ({"effective_rows": math.inf}, None, "", "refuse"),
         ({"balanced_accuracy": math.nan}, None, "", "refuse"),
@@ -125,6 +129,10 @@ def test_sentences_a_trader_understands() -> None:
     assert judge(evidence(APART), CONFIG).sentence == (
         "Refuse: v0006 trades and stays: the two cannot be compared (Other labels)."
     )
+    assert judge(evidence(chronological=False), CONFIG).sentence == (
+        "Observe, signals but no decisions: its models were trained on candles later than their "
+        "tests too, so its scores are no record of what it would have said at the time."
+    )
     assert judge(evidence(finite=False), CONFIG).sentence == "Refuse: a figure is not a number."
     assert judge(evidence({**SAME, "is_newer": True}), CONFIG).sentence == (
         "Refuse: v0006 knows later candles than the candidate."
@@ -136,6 +144,7 @@ def test_every_condition_is_told_with_its_value_and_limit() -> None:
     told = {c.name: (c.passed, c.value, c.limit) for c in verdict.conditions}
     assert told == {
         "finite": (True, True, True),
+        "chronological": (True, True, True),
         "effective_rows": (True, 80.0, 30.0),
         "brier_skill": (True, 0.004, 0.0),
         "direction_skill": (True, 0.002, 0.0),
@@ -183,6 +192,28 @@ def test_a_comparison_needs_its_figures(missing: str) -> None:
 def test_the_tests_beside_the_interval_decide_nothing() -> None:
     told = {**SAME, "diebold_mariano_p": 0.0001, "mcnemar_p": 0.0001}
     assert judge(evidence(told), CONFIG) == judge(evidence(SAME), CONFIG)
+
+
+def test_evidence_of_before_money_and_order_were_told_is_read(tmp_path: Path) -> None:
+    slot = Slot.parse("demo/SIM-BTC")
+    Registry(tmp_path).add(slot, {"model": b"x"}, "2025-12-20T00:00Z")
+    told = evidence(BETTER).model_dump(mode="json")
+    del told["chronological"], told["champion"]["money"]
+    (slot.folder(tmp_path) / "v0001.evidence.json").write_text(json.dumps(told))
+    assert kept_evidence(tmp_path, slot, "v0001") == evidence(BETTER)
+
+
+def test_money_is_kept_and_not_judged_by(tmp_path: Path) -> None:
+    slot = Slot.parse("demo/SIM-BTC")
+    Registry(tmp_path).add(slot, {"model": b"x"}, "2025-12-20T00:00Z")
+    lost = {"comparable": True, "days": 60, "differing_days": 60, "low": -0.02, "high": -0.01}
+    one = evidence({**SAME, "money": lost})
+    keep_evidence(tmp_path, slot, "v0001", one)
+    assert kept_evidence(tmp_path, slot, "v0001") == one
+    assert one.champion is not None
+    assert one.champion.money is not None
+    assert one.champion.money.word == "worse"
+    assert judge(one, CONFIG) == judge(evidence(SAME), CONFIG)
 
 
 def test_evidence_is_kept_beside_the_events(tmp_path: Path) -> None:

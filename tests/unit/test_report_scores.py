@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.evaluation.baselines import MAJORITY
 from pipeline.evaluation.metrics import average_precision, brier, log_loss, score_head
 from pipeline.evaluation.report.beside import Comparison, comparisons
 from pipeline.evaluation.report.calibration import fold_scores, reliability
+from pipeline.evaluation.report.every_figure import NAMES, OF_CLASS
 from tests.report_facts import CLASSES, Told, facts_of, lede_of, page_of, predictions, section_of
 
 MANY = 8  # scores of a head that tells the direction
@@ -165,3 +167,48 @@ def test_folds_and_bins_hold_every_row_once() -> None:
     full = [pair for pair in zip(wider, bins, strict=True) if pair[1].rows > 100]
     assert len(full) > 2
     assert all(wide.reach > 2 * each.reach > 0 for wide, each in full)
+
+
+def test_every_figure_stands_beside_every_baseline() -> None:
+    told = Told(predictions(0.1))
+    section = section_of(page_of(facts_of({"direction": told})), "every")
+    whole, classes = section.all("table")
+    assert [cell.text for cell in whole.all("th")[:7]] == [
+        "Figure", "Model", "90 %", "Class shares", "Last outcome", "Volatility", "HAR"
+    ]  # fmt: skip
+    rows = {row.all("th")[0].text: [cell.text for cell in row.all("td")] for row in
+            [*whole.all("tr")[1:], *classes.all("tr")[1:]]}  # fmt: skip
+    metrics = facts_of({"direction": told}).head("direction").metrics
+    shown = {f"{title} of {name}" for title in OF_CLASS.values() for name in CLASSES}
+    assert {*rows} == {*NAMES.values(), *shown}
+    assert len(rows) == len(metrics), "no figure is left out"
+    loss = metrics["log_loss"]
+    assert rows["Log loss"][0] == f"{loss['value']:.3f}"
+    assert rows["Log loss"][1] == f"{loss['low']:.3f} to {loss['high']:.3f}"
+    assert rows["Log loss"][2] == f"{loss['baselines'][MAJORITY]:.3f}"
+    assert rows["Log loss"][3] == "\u2013", "who is certain has no log loss"
+    assert "they show a Brier skill of" in lede_of(page_of(facts_of()), "every")
+
+
+def test_every_part_of_time_tells_its_figures_with_their_intervals() -> None:
+    when = section_of(page_of(facts_of()), "when")
+    (figures,) = when.all("table", "numbers")
+    header = [cell.text for cell in figures.all("tr")[0].all("th")]
+    assert header == ["Figure", "calm", "normal", "2025-10"]
+    names = [row.all("th")[0].text for row in figures.all("tr")[1:]]
+    assert "Balanced accuracy" in names
+    assert "Calibration error (ECE)" in names
+    assert all(" to " in cell.text for row in figures.all("tr")[1:] for cell in row.all("td"))
+
+
+def test_each_head_has_its_verdict_against_the_baselines() -> None:
+    facts = facts_of({"good": Told(predictions(0.4)), "bad": Told(predictions(-0.4))})
+    said = [each.text for each in page_of(facts).all("p", "against")]
+    assert len(said) == 3, "all together, and each"
+    assert "not better" in said[0]
+    assert said[1] == (
+        "Against its baselines: better, by more than luck explains: its probabilities beat each "
+        "of them."
+    )
+    assert said[2].startswith("Against its baselines: not better")
+    assert len(page_of(facts_of()).all("p", "against")) == 1

@@ -226,7 +226,9 @@ def test_a_model_reports_its_parts(name: str) -> None:
 
 def judged(**figures: float) -> dict[str, Any]:
     head = SKILLED | figures
-    return judge_alone(evidence_of({"direction": head}, {"balanced_accuracy": 0.4}, [3]), GATE)
+    return judge_alone(
+        evidence_of({"direction": head}, {"balanced_accuracy": 0.4}, [3], chronological=True), GATE
+    )
 
 
 @pytest.mark.parametrize(
@@ -249,6 +251,7 @@ def test_a_verdict_without_a_champion(
     assert "no champion yet" not in alone["sentence"]
     assert {each["name"] for each in alone["conditions"]} == {
         "finite",
+        "chronological",
         "effective_rows",
         "brier_skill",
         "direction_skill",
@@ -258,7 +261,12 @@ def test_a_verdict_without_a_champion(
 def test_the_weakest_head_is_the_evidence() -> None:
     weak = SKILLED | {"brier_skill": 0.1, "brier_skill_low": -0.2}
     few = SKILLED | {"effective_rows": 40.0}
-    found = evidence_of({"a": SKILLED, "b": weak, "c": few}, {"balanced_accuracy": 0.4}, [2, 3, 2])
+    found = evidence_of(
+        {"a": SKILLED, "b": weak, "c": few},
+        {"balanced_accuracy": 0.4},
+        [2, 3, 2],
+        chronological=True,
+    )
     assert (found.brier_skill, found.brier_skill_low) == (0.1, -0.2)
     assert (found.effective_rows, found.classes, found.champion) == (40.0, 3, None)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pipeline.evaluation.chronology import trained_on_later
 from pipeline.evaluation.report.charts import (
     Scale,
     columns,
@@ -72,13 +73,14 @@ def fold_map(head: HeadFacts, candles: pd.DataFrame, place: Place) -> Html:
 
 def _finding(fits: Sequence[Facts], paths: int) -> str:
     tested = [fit for fit in fits if fit.get("test_rows")]
-    early = sum(pd.Timestamp(fit["train_to"]) > pd.Timestamp(fit["test_from"]) for fit in tested)
+    early = trained_on_later(tested)
     purged = sum(fit.get("purged_rows", 0) for fit in tested)
     sentences = [_order(len(tested), early), _left_out(purged, early)]
     if paths > 1:
         sentences.append(
-            f"A row was predicted by {count(paths)} models: the scores are means over as many "
-            "paths, and all else on this page shows the first prediction of each row."
+            f"A row was predicted by {count(paths)} models: the figures are means over as many "
+            "paths; charts, tables of right and wrong and the money show the first prediction of "
+            "each row."
         )
     return " ".join(sentences)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.evaluation.report.dealt import dealt
+from pipeline.evaluation.report.every_figure import every_figure
 from pipeline.evaluation.report.facts import HeadFacts, ReportFacts
 from pipeline.evaluation.report.fold_map import fold_map
 from pipeline.evaluation.report.glossary import glossary
@@ -21,11 +22,12 @@ from pipeline.evaluation.report.scores import scores
 from pipeline.evaluation.report.style import STYLE
 from pipeline.evaluation.report.trained import trained
 from pipeline.evaluation.report.trust import trust
-from pipeline.evaluation.report.verdict import verdict
+from pipeline.evaluation.report.verdict import against, verdict
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 LINKS = {
     "scores": "Scores",
+    "every": "Every figure",
     "mistakes": "Right and wrong",
     "when": "Regime and month",
     "over-time": "From fold to fold",
@@ -98,7 +100,9 @@ def _sections(facts: ReportFacts) -> Iterator[Html]:
 def _of_head(head: HeadFacts, facts: ReportFacts, place: Place) -> Html:
     return join(
         [
+            _judged(head, facts),
             scores(head, place),
+            every_figure(head, place),
             mistakes(head, place),
             parts(head, place),
             over_time(head, place),
@@ -109,6 +113,13 @@ def _of_head(head: HeadFacts, facts: ReportFacts, place: Place) -> Html:
             trained(head, facts.training.get("libraries", {}), place),
         ]
     )
+
+
+def _judged(head: HeadFacts, facts: ReportFacts) -> Html | None:
+    """The head's own verdict, where there are others beside it."""
+    if len(facts.heads) == 1:
+        return None
+    return tag("p", "Against its baselines: ", *against([head]), class_="against")
 
 
 def _foot() -> Html:

@@ -8,9 +8,10 @@ from typing import Any
 
 from pipeline.evaluation.report.beside import Comparison, compared
 from pipeline.evaluation.report.charts import Scale
+from pipeline.evaluation.report.every_figure import NAMES, reach, shown
 from pipeline.evaluation.report.facts import Facts, HeadFacts
 from pipeline.evaluation.report.figures import NOTHING, count, decimal, percent
-from pipeline.evaluation.report.layout import Place, figure, lede, section, stacking
+from pipeline.evaluation.report.layout import Place, details, figure, lede, section, stacking, table
 from pipeline.evaluation.report.markup import Content, join, tag
 from pipeline.evaluation.report.scores import track
 
@@ -44,8 +45,33 @@ def parts(head: HeadFacts, place: Place) -> Content:
         "when",
         "By regime and month",
         lede(_finding(each, head)),
-        figure(stacking(HEADER, rows, "scores parts"), caption=CAPTION),
+        figure(
+            stacking(HEADER, rows, "scores parts"),
+            details(
+                "The figures",
+                table(*_figures(found), "Figures by regime and month", "numbers every"),
+            ),
+            caption=CAPTION,
+        ),
     )
+
+
+def _figures(found: Mapping[str, Facts]) -> tuple[list[str], list[list[Content]]]:
+    """Every figure that is told of a part, one row each, with its interval."""
+    told = {name: part["metrics"] for name, part in found.items() if part["metrics"]}
+    names = [name for name in NAMES if any(name in metrics for metrics in told.values())]
+    rows: list[list[Content]] = [
+        [NAMES[name], *(_cell(name, metrics.get(name)) for metrics in told.values())]
+        for name in names
+    ]
+    return ["Figure", *told], rows
+
+
+def _cell(name: str, told: Facts | None) -> Content:
+    if told is None:
+        return NOTHING
+    note = tag("span", reach(name, told), class_="note")
+    return join([tag("span", shown(name, told["value"]), class_="figure"), note])
 
 
 def _skill(part: Facts) -> Comparison:

@@ -113,6 +113,7 @@ tbody th{font-weight:550}
 .numbers th:not(:first-child),.numbers td{text-align:right}
 .numbers td{white-space:nowrap}
 .numbers tbody th{min-width:3.6em;max-width:18em}
+.numbers.every tbody th{min-width:9em}
 .numbers{width:auto;min-width:min(100%,480px)}
 .figure{font-weight:550;white-space:nowrap}
 .figure.quiet{font-weight:400}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from pipeline.evaluation.chronology import is_chronological
 from pipeline.evaluation.report.beside import comparisons
-from pipeline.evaluation.report.facts import ReportFacts
+from pipeline.evaluation.report.facts import HeadFacts, ReportFacts
 from pipeline.evaluation.report.figures import GAP, count, day, decimal, minute, percent, things
 from pipeline.evaluation.report.layout import pairs
 from pipeline.evaluation.report.markup import Content, Html, bare, join, tag
@@ -26,6 +27,10 @@ PLAIN = {
     "watched; it must not decide.",
     "refuse": "It must not be put into service.",
 }
+KNEW = (
+    "Its models were trained on later candles too: every figure here, and the money, says how well "
+    "the method learns, not what it would have been worth at the time. It must not decide."
+)
 
 
 def verdict(facts: ReportFacts) -> Html:
@@ -38,9 +43,14 @@ def verdict(facts: ReportFacts) -> Html:
         tag(
             "div",
             tag("p", facts.verdict, class_="badge"),
-            tag("p", PLAIN.get(facts.verdict, facts.sentence), class_="plain"),
+            tag("p", _plain(facts), class_="plain"),
             *_learned(facts),
-            tag("p", "Against its baselines: ", *_against(facts), class_="against"),
+            tag(
+                "p",
+                "Against its baselines: ",
+                *against([facts.head(name) for name in facts.heads]),
+                class_="against",
+            ),
             tag("p", "The gate says: ", facts.sentence, class_="note"),
             class_=f"verdict {kind}",
         ),
@@ -48,6 +58,15 @@ def verdict(facts: ReportFacts) -> Html:
         pairs(_judged(facts)),
         tag("div", *_tiles(facts), class_="tiles"),
     )
+
+
+def _plain(facts: ReportFacts) -> str:
+    """What becomes of it; that models knew later candles explains an observe by itself."""
+    heads = facts.training["heads"].values()
+    said = PLAIN.get(facts.verdict, facts.sentence)
+    if all(is_chronological(head["fits"]) for head in heads):
+        return said
+    return KNEW if facts.verdict == "observe" else f"{said} {KNEW}"
 
 
 def _learned(facts: ReportFacts) -> Iterator[Html]:
@@ -62,9 +81,8 @@ def _learned(facts: ReportFacts) -> Iterator[Html]:
         )
 
 
-def _against(facts: ReportFacts) -> Iterator[Content]:
+def against(heads: Sequence[HeadFacts]) -> Iterator[Content]:
     """Better, not better, or undecidable, by the skills that were named beforehand."""
-    heads = [facts.head(name) for name in facts.heads]
     found = [each for head in heads for each in comparisons(head) if each.name in NAMED]
     seen = max(head.scores["detectable_skill"] for head in heads)
     if any(head.too_few for head in heads):
