@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from pipeline.conf_options import require_option
+from pipeline.conf_options import require_option, require_own_name
 from pipeline.config import Node, read_yaml
 from pipeline.errors import ConfigError
 from pipeline.settings import texts
@@ -101,7 +101,8 @@ def compose_words(conf: Path, words: list[str]) -> Node:
     Raises
     ------
     ConfigError
-        When a file cannot be composed, or asks the environment or the clock.
+        When a file cannot be composed, asks the environment or the clock, or has another name
+        inside.
     """
     try:
         with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
@@ -113,6 +114,7 @@ def compose_words(conf: Path, words: list[str]) -> Node:
         why = " ".join(str(error).split())
         raise ConfigError(f"conf cannot be composed: {why}", where=str(conf)) from None
     assert isinstance(resolved, dict)
+    _require_names(conf, words, resolved)
     return {str(key): value for key, value in resolved.items()}
 
 
@@ -135,9 +137,24 @@ def group_of(tree: Node, group: str) -> Node:
 
 
 def _read_each(conf: Path, words: Iterable[str]) -> None:
-    for word in words:
-        place, _, name = word.removeprefix("+").partition("=")
-        read_yaml(conf / place.partition("@")[0] / f"{name}.yaml")
+    for group, _, name in map(_parts, words):
+        read_yaml(conf / group / f"{name}.yaml")
+
+
+def _require_names(conf: Path, words: Iterable[str], tree: Any) -> None:
+    for group, package, name in map(_parts, words):
+        node = tree
+        for key in (package or group).split("."):
+            node = node.get(key) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            require_own_name(conf, group, name, node)
+
+
+def _parts(word: str) -> tuple[str, str, str]:
+    """Group, package and option of a word that `option_word` made."""
+    place, _, name = word.removeprefix("+").partition("=")
+    group, _, package = place.partition("@")
+    return group, package, name
 
 
 def _refuse_resolvers(node: Any) -> None:

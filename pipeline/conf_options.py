@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import home
 from pipeline.errors import ConfigError, nearest
+
+NAME = "name"
 
 
 def options(conf: Path, group: str) -> list[str]:
@@ -34,6 +38,25 @@ def require_option(conf: Path, group: str, name: str) -> None:
     if plain := "".join(letter for letter in name if letter.isalnum() or letter in "-_"):
         fix += f"; for a new one, copy a file there to conf/{group}/{plain}.yaml and change it"
     raise ConfigError(f"there is no {group} '{name}'", where=f"conf/{group}/", fix=fix)
+
+
+def require_own_name(conf: Path, group: str, name: str, node: Mapping[str, Any]) -> None:
+    """Refuse an option that calls itself otherwise than its file does.
+
+    Raises
+    ------
+    ConfigError
+        Naming the file, and both ways to make the two agree.
+    """
+    told = node.get(NAME, name)
+    if told != name:
+        raise ConfigError(
+            f"{group}={name} calls itself otherwise than its file does",
+            where=str(conf / group / f"{name}.yaml"),
+            found=f"{NAME}: {told}",
+            expected=f"{NAME}: {name}",
+            fix="write the file's name there, or rename the file",
+        )
 
 
 def _lies_at_home(group: str, name: str) -> bool:

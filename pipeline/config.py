@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
-from pipeline.errors import ConfigError, nearest
+from pipeline import mistakes
+from pipeline.errors import ConfigError
 
 Node = dict[str, Any]
 AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
-LONGEST_VALUE = 160  # characters of one value in a message
 
 
 class RunOnlyMark:
@@ -66,9 +65,11 @@ def parse_record(record: type[AnyRecord], node: Mapping[str, Any], where: str) -
     try:
         return record.model_validate(dict(node))
     except ValidationError as error:
-        told = [_tell(record, detail) for detail in error.errors()[:3]]
+        told = [mistakes.told(record, node, detail) for detail in error.errors()[:3]]
         raise ConfigError(
-            "; ".join(told), where=where, fix="correct the key or its value"
+            "; ".join(told),
+            where=where,
+            fix="correct the key or its value in the word, or in the file, that says so",
         ) from None
 
 
@@ -80,25 +81,6 @@ def _marks(annotation: Any, metadata: list[Any]) -> Iterator[Any]:
 
 def _is_number(annotation: Any) -> bool:
     return any(part in (int, float) for part in (annotation, *get_args(annotation)))
-
-
-def _tell(record: type[BaseModel], detail: ErrorDetails) -> str:
-    path = ".".join(str(part) for part in detail["loc"])
-    key = str(detail["loc"][-1]) if detail["loc"] else record.__name__
-    if detail["type"] == "extra_forbidden":
-        valid = [name for name in record.model_fields if not name.startswith("_")]
-        hint = nearest(key, valid) if len(detail["loc"]) == 1 else "this key does not exist there"
-        return f"unknown key '{path}': {hint}"
-    if detail["type"] == "missing":
-        return f"'{path}' is missing"
-    told = detail["msg"].removeprefix("Value error, ")
-    told = f"{told[0].lower()}{told[1:]}"
-    return f"'{path}' is {_short(detail['input'])}: {told}" if path else told
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= LONGEST_VALUE else f"{shown[:LONGEST_VALUE]} …"
 
 
 def read_yaml(path: Path) -> Node:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.conf_options import require_option
+from pipeline.conf_options import require_option, require_own_name
 from pipeline.config import Node, read_yaml
 from pipeline.errors import ConfigError, nearest
 
@@ -40,7 +40,9 @@ def with_parent(features: Mapping[str, Any], conf: Path) -> Node:
 
 def _read(conf: Path, name: str, below: tuple[str, ...]) -> Node:
     require_option(conf, GROUP, name)
-    return _whole(read_yaml(conf / GROUP / f"{name}.yaml"), conf, (*below, name))
+    node = read_yaml(conf / GROUP / f"{name}.yaml")
+    require_own_name(conf, GROUP, name, node)
+    return _whole(node, conf, (*below, name))
 
 
 def _whole(features: Mapping[str, Any], conf: Path, below: tuple[str, ...]) -> Node:

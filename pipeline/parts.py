@@ -80,9 +80,13 @@ def meanings_of(label: Label, timeframe: str, where: str) -> tuple[str, ...]:
     Raises
     ------
     ConfigError
-        When the label does not say as much of every class.
+        When the label does not say as much of every class, or does not fit the timeframe.
     """
-    meanings = label.meanings(timeframe)
+    try:
+        meanings = label.meanings(timeframe)
+    except ConfigError as error:
+        told = {"found": error.found, "expected": error.expected, "fix": error.fix}
+        raise ConfigError(error.what, where=where, **told) from None
     if len(meanings) != len(label.classes):
         raise ConfigError(
             "the label does not say what each of its classes means",

@@ -26,6 +26,7 @@ from pipeline.parts import (
     written_back,
 )
 from pipeline.runner import LOCAL, TOLD
+from pipeline.set_keys import require_known_keys
 from pipeline.splits.around import with_embargo
 from pipeline.stages import download, evaluate, features, labels, train, validate
 from pipeline.trial import LOCAL_KEY, TrialFacts, digest_of
@@ -74,8 +75,13 @@ class Plan(Record):
     trial: str
 
 
-def plan_run(composed: Composed) -> Plan:
+def plan_run(composed: Composed, source: str = "") -> Plan:
     """Validate everything a run names, before anything runs.
+
+    Parameters
+    ----------
+    source
+        The file that the choices were read from, if from one.
 
     Raises
     ------
@@ -83,6 +89,7 @@ def plan_run(composed: Composed) -> Plan:
         Naming the group, the key, and the nearest valid word.
     """
     plugins = composed.root.plugins
+    require_known_keys(composed, source)
     duration(composed.recipe.timeframe)
     as_of = moment(composed.choices.as_of).isoformat()
     market = Market.parse(composed.groups["market"], f"market={composed.choices.market}")

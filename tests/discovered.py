@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.build import build
+from pipeline.build import TARGET, build
 from pipeline.config import Node, read_yaml
 from pipeline.models.base import FeatureTable, Model, Samples
 from tests.conftest import CHECKOUT
@@ -17,10 +17,11 @@ CLASSES = ("sell", "hold", "buy")
 COLUMNS = ("rsi", "close", "atr", "volume")
 SMALL: Node = {
     "lookback": 6,
-    "network": {"hidden": 8, "layers": 2, "dense": 8, "embedding": 4},
+    "network": {"channels": 8, "hidden": 8, "layers": 2, "dense": 8, "embedding": 4},
     "training": {"max_epochs": 2, "learning_rate": 0.01},
     "trees": {"n_estimators": 8, "min_data_in_leaf": 5, "learning_rate": 0.3},
     "n_estimators": 8,
+    "min_child_weight": 1,
     "min_data_in_leaf": 5,
 }
 
@@ -59,7 +60,7 @@ def column_samples(rows: int = 400, seed: int = 1) -> Samples:
 
 def _shrunk(node: Node, changes: Node) -> Node:
     return {
-        key: _shrunk(value, changes.get(key, {}))
+        key: _shrunk(value, SMALL if TARGET in value else changes.get(key, {}))
         if isinstance(value, dict)
         else changes.get(key, value)
         for key, value in node.items()

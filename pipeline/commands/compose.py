@@ -33,4 +33,4 @@ def _plan(words: Sequence[str]) -> Plan:
     conf = checkout() / "conf"
     if words:
         return resolve(words, conf, home(), pd.Timestamp.now(tz="UTC")).plan
-    return plan_run(compose_run(read_choices(home() / FILE), conf))
+    return plan_run(compose_run(read_choices(home() / FILE), conf), str(FILE))

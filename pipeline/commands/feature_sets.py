@@ -7,11 +7,13 @@ from typing import Any
 from pipeline.commands.console import table
 from pipeline.commands.feature_words import Asked, conf, declaration, paragraphs
 from pipeline.conf_options import options
+from pipeline.errors import ConfigError
 from pipeline.features.column import ColumnSpec
 from pipeline.features.feature_set import FeatureSet
 from pipeline.operations.feature_rows import column_of, declared
 
 SHORT = 12
+ERROR = "error"
 SETS = ("set", "columns", "warm_up", "memory", "scale-free", "of trades", "digest")
 COLUMNS = ("#", "column", "indicator", "unit", "warm_up", "memory", "scale-free")
 
@@ -19,8 +21,7 @@ COLUMNS = ("#", "column", "indicator", "unit", "warm_up", "memory", "scale-free"
 def show(asked: Asked) -> tuple[Any, str]:
     """Every set, or the columns of one."""
     if not asked.names:
-        every = [declared(name, conf()) for name in options(conf(), "features")]
-        return [summary(one) for one in every], table(SETS, [_set_row(one) for one in every])
+        return _every()
     (name,) = asked.require(1)
     features = declared(name, conf())
     columns = [column_facts(name, spec) for name, spec in features.columns.items()]
@@ -95,6 +96,22 @@ def story(spec: ColumnSpec) -> dict[str, str]:
         "reads": f"{reads} (its memory){since}",
         "warm_up": f"the first {spec.warm_up} rows are dropped" if spec.warm_up else "none",
     }
+
+
+def _every() -> tuple[list[dict[str, Any]], str]:
+    """Every set that can be read, and why each of the others cannot."""
+    found: dict[str, FeatureSet] = {}
+    broken: dict[str, str] = {}
+    for name in options(conf(), "features"):
+        try:
+            found[name] = declared(name, conf())
+        except ConfigError as error:
+            broken[name] = str(error)
+    facts = [summary(one) for one in found.values()]
+    facts += [{"set": name, ERROR: why} for name, why in broken.items()]
+    text = table(SETS, [_set_row(one) for one in found.values()])
+    told = f"\n\ncannot be used\n{paragraphs(broken)}" if broken else ""
+    return facts, f"{text}{told}"
 
 
 def _candles(count: int) -> str:

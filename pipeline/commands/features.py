@@ -14,7 +14,7 @@ from pipeline.commands.feature_words import Asked, read_words
 SUMMARY = """\
 What the columns of a feature set are, and what they say of stored candles.
 
-  show                    every feature set
+  show                    every feature set; exit code 1 where one cannot be used
   show SET                its columns in order: indicator, unit, warm_up, memory, formulas
   show SET key=value …    the values of one row: market= exchange= recipe= as_of=, and at=MOMENT
   explain SET COLUMN      one column: formula, arguments, what it reads; with key=value … its
@@ -32,6 +32,7 @@ EXAMPLES = [
     "vintage features diff hourly46 scale_free",
     "vintage features diff hourly46 recipe=demo at=2025-12-18T00:00Z at=2025-12-19T00:00Z",
 ]
+FOUND_BROKEN = 1
 Told = tuple[Any, str]
 ACTIONS: dict[str, Callable[[Asked], Told]] = {
     "show": lambda asked: feature_values.show(asked) if asked.of_data else feature_sets.show(asked),
@@ -47,7 +48,12 @@ def main(argv: Sequence[str]) -> int:
     asked: argparse.Namespace = parse(with_words(_parser()), argv)
     facts, text = ACTIONS[asked.action](read_words(asked.words, asked.action))
     print(json.dumps(facts) if asked.json else text)
-    return 0
+    return FOUND_BROKEN if _is_broken(facts) else 0
+
+
+def _is_broken(facts: Any) -> bool:
+    """Whether a list of sets names one that cannot be used."""
+    return isinstance(facts, list) and any(feature_sets.ERROR in one for one in facts)
 
 
 def _parser() -> Parser:

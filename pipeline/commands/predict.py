@@ -1,9 +1,9 @@
-"""``vintage predict``: what the champion says at the newest candle."""
+"""``vintage predict``: what every head of the champion says at the newest candle."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -11,12 +11,20 @@ from pipeline import log
 from pipeline.commands.arguments import checkout, parse, parser, with_words
 from pipeline.commands.console import progress
 from pipeline.config import home
-from pipeline.live.signals import Signal
+from pipeline.live.answers import NO_TRADE, Answer, HeadAnswer, Moment
+from pipeline.live.signals import CLASSES, HOLD, Signal
 from pipeline.operations.serve import predict
 from pipeline.operations.target import resolve
 from registry.versions import Registry
 
 STALE_HOURS = 48
+SUMMARY = """\
+What the champion says at the newest candle, head by head.
+
+A head of sell, hold and buy gives a signal. long_entry and short_entry give the probability of
+entering, beside the threshold of the backtest profile. An exit head speaks of an open trade, and
+none is given here. Other heads, such as high_vol, give the probability of each class.
+"""
 EXAMPLES = (
     "vintage predict recipe=demo",
     "vintage predict recipe=upbit_hourly exchange=replay market=KRW-SOL --json",
@@ -24,27 +32,41 @@ EXAMPLES = (
 
 
 def main(argv: Sequence[str]) -> int:
-    """Load the champion and print its signal."""
-    made = parser("predict", "The champion's signal on the newest candle.", EXAMPLES)
+    """Load the champion and print what its heads say."""
+    made = parser("predict", SUMMARY, EXAMPLES)
     made.add_argument("--json", action="store_true", help="print one JSON object")
     asked = parse(with_words(made), argv)
     now = pd.Timestamp.now(tz="UTC")
     with progress("predict") as show:
         target = resolve(asked.words, checkout() / "conf", home(), now, show)
         show(str(target.slot))
-        signal = predict(target, Registry(home() / "models" / "registry"))
-    age = (now - pd.Timestamp(signal.known_at)) / pd.Timedelta(hours=1)
-    facts = {**signal.to_dict(), "age_hours": round(age, 2)}
+        answer = predict(target, Registry(home() / "models" / "registry"))
+    age = (now - pd.Timestamp(answer.at.known_at)) / pd.Timedelta(hours=1)
+    facts = {**answer.to_dict(), "age_hours": round(age, 2)}
     log.event("signal", **facts)
-    print(json.dumps(facts) if asked.json else _story(signal, age))
+    print(json.dumps(facts) if asked.json else story(answer, age))
     return 0
 
 
-def _story(signal: Signal, age: float) -> str:
-    lines = [
-        f"{signal.market}  {signal.action}   (candle {signal.candle[:16].replace('T', ' ')} UTC, "
-        f"{signal.slot} {signal.version})",
-        "",
+def story(answer: Answer, age: float) -> str:
+    """Lines for people.
+
+    Parameters
+    ----------
+    age
+        Hours since the candle closed.
+    """
+    at = answer.at
+    name = f"{at.market}  {answer.action}" if answer.action else at.market
+    place = f"(candle {_minute(at.candle)} UTC, {at.slot} {at.version})"
+    lines = [f"{name}   {place}", "", *(_signal(answer.signal) if answer.signal else [])]
+    lines += _heads(answer)
+    notes = [note for note in (_held(answer), *_cautions(at, age)) if note]
+    return "\n".join([*lines, *(f"\n{note}" for note in notes)])
+
+
+def _signal(signal: Signal) -> list[str]:
+    return [
         f"  buy   {signal.buy_probability:6.1%}   confidence {signal.confidence:.3f}  "
         "(top minus second probability)",
         f"  hold  {signal.hold_probability:6.1%}   strength   {signal.strength:.3f}  "
@@ -52,14 +74,48 @@ def _story(signal: Signal, age: float) -> str:
         f"  sell  {signal.sell_probability:6.1%}   emergency  {signal.emergency_score:.3f}  "
         "(sell times confidence)",
     ]
-    if signal.action == "HOLD" and signal.strength > signal.hold_probability:
-        needed = f"{signal.action_threshold:.0%}"
-        lines += ["", f"  HOLD: no side is above the {needed} that it takes to act."]
+
+
+def _heads(answer: Answer) -> list[str]:
+    """A line for each head but the one that the signal is of."""
+    heads = dict(answer.heads)
+    if answer.signal:
+        del heads[next(name for name, head in heads.items() if tuple(head.probability) == CLASSES)]
+    width = max(map(len, heads), default=0)
+    lines = [f"  {name:<{width}}  {_head(head)}" for name, head in heads.items()]
+    return ["", *lines] if answer.signal and lines else lines
+
+
+def _head(head: HeadAnswer) -> str:
+    if not head.probability:
+        return head.why_not or NO_TRADE
+    shares = "   ".join(f"{name} {value:6.1%}" for name, value in head.probability.items())
+    if head.above is None:
+        return shares
+    reached = "reached" if head.above >= 0 else "not reached"
+    return f"{shares}   acts from {head.threshold:.0%}: {reached}"
+
+
+def _held(answer: Answer) -> str:
+    if answer.action != HOLD:
+        return ""
+    if answer.signal is None:
+        return "  HOLD: no entry reaches the probability from which the profile enters."
+    if answer.signal.strength <= answer.signal.hold_probability:
+        return ""
+    needed = f"{answer.signal.action_threshold:.0%}"
+    return f"  HOLD: no side is above the {needed} that it takes to act."
+
+
+def _cautions(at: Moment, age: float) -> Iterator[str]:
     if age > STALE_HOURS:
-        lines += ["", f"  Old: this candle closed {age / 24:.0f} days ago."]
-    if signal.is_in_sample:
-        until = signal.trained_until[:16].replace("T", " ")
-        lines += ["", f"  In sample: {signal.version} knows candles up to {until} UTC."]
-    if signal.mode == "observe":
-        lines += ["", "  Observed only: this version has not shown skill over its baselines."]
-    return "\n".join(lines)
+        yield f"  Old: this candle closed {age / 24:.0f} days ago."
+    if at.in_sample:
+        until = _minute(at.trained_until)
+        yield f"  In sample: {at.version} knows candles up to {until} UTC."
+    if at.mode == "observe":
+        yield f"  Observed only: signals, no decisions; vintage registry show {at.slot} tells why."
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipeline.commands.arguments import checkout, parse, parser, with_words
 from pipeline.commands.console import progress, told
+from pipeline.commands.head_figures import score_lines
 from pipeline.config import home
 from pipeline.errors import GateError
 from pipeline.evaluation.metrics import is_constant
@@ -60,6 +61,7 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "previous_champion": outcome.before,
         "evidence": outcome.evidence.model_dump(mode="json"),
         "metrics": outcome.candidate.metrics,
+        "heads": outcome.candidate.scores,
         "quality": outcome.candidate.quality,
         "report": str(outcome.report),
         "checks": str(outcome.checks),
@@ -67,7 +69,7 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
 
 
 def _story(outcome: Outcome) -> str:
-    metrics, quality = outcome.candidate.metrics, outcome.candidate.quality
+    quality = outcome.candidate.quality
     run = outcome.target.plan.run
     hole = f", {quality['missing']} missing" if quality["missing"] else ""
     lines = [
@@ -75,18 +77,14 @@ def _story(outcome: Outcome) -> str:
         "",
         f"  candles   {quality['candles']} of {run.timeframe}{hole}, {_day(quality['first'])} to "
         f"{_day(quality['last'])} UTC, feed {run.feed}{_from_others(quality, run.feed)}",
-        f"  scored    {metrics['rows']} out-of-fold rows, worth {metrics['effective_rows']:.4g} "
-        f"independent ones (labels overlap){_knew(outcome)}",
-        f"  accuracy  {metrics['accuracy']:.3f}, beside {metrics['majority_accuracy']:.3f} for "
-        "always naming the class most common in training",
-        f"  balanced  {metrics['balanced_accuracy']:.3f}, beside {_chance(outcome):.3f} by chance",
-        f"  skill     {metrics['brier_skill']:+z.3f} of the Brier score; 0 is knowing only the "
-        "class shares",
+        *score_lines(outcome.candidate),
+        *_knew(outcome),
         *_learned(outcome),
         "",
         told("verdict", outcome.verdict.sentence),
         *_against(outcome),
         f"  report    {_near(outcome.report)}",
+        *_judged_alone(outcome),
         f"  checks    {_near(outcome.checks)}",
         "",
         *_next(outcome),
@@ -94,8 +92,10 @@ def _story(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def _knew(outcome: Outcome) -> str:
-    return "" if outcome.evidence.chronological else ", by models trained on later candles too"
+def _knew(outcome: Outcome) -> list[str]:
+    if outcome.evidence.chronological:
+        return []
+    return ["  knew      the models of the folds were trained on later candles too"]
 
 
 def _against(outcome: Outcome) -> list[str]:
@@ -127,9 +127,11 @@ def _headline(outcome: Outcome) -> str:
     return f"{mode}{f', after {outcome.before}' if outcome.before else ''}"
 
 
-def _chance(outcome: Outcome) -> float:
-    heads = outcome.candidate.out_of_fold.values()
-    return sum(1 / len(head.classes) for head in heads) / len(heads)
+def _judged_alone(outcome: Outcome) -> list[str]:
+    """Where the page, which knows no champion, may say another word than the verdict."""
+    if not _refused(outcome) or outcome.before is None:
+        return []
+    return [told("", f"It judges the version by itself, not against {outcome.before}.")]
 
 
 def _day(text: str) -> str:
@@ -142,8 +144,9 @@ def _near(path: Path) -> Path:
 
 
 def _next(outcome: Outcome) -> list[str]:
-    return [
-        "Next:",
-        f"  vintage predict {outcome.target.words}",
-        f"  vintage registry show {outcome.target.slot}",
-    ]
+    served = [f"  vintage predict {outcome.target.words}"] * bool(outcome.pointer)
+    if _refused(outcome):
+        served = [f"{line}   # {outcome.before}, the champion" for line in served]
+        shown = f"  vintage registry show {outcome.target.slot} {outcome.version}"
+        return ["Next:", shown, *served]
+    return ["Next:", *served, f"  vintage registry show {outcome.target.slot}"]

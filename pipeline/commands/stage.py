@@ -63,7 +63,7 @@ def _compose() -> None:
             expected="an explicit moment, such as 2025-12-20T00:00Z",
             fix="write the moment; vintage retrain resolves last by itself",
         )
-    write_plan(plan_run(compose_run(choices, Path("conf"))))
+    write_plan(plan_run(compose_run(choices, Path("conf")), str(FILE)))
 
 
 def _training() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.arrays import FloatArray, RowArray
+from pipeline.errors import ConfigError
 from pipeline.labels.uniqueness import average_uniqueness
 from pipeline.market.candles import duration
+
+HOUR = pd.Timedelta(hours=1)
+WRITING = 1e-3  # candles: five minutes are 0.0833 hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class Grid:
     """
 
     candles: pd.DataFrame
-    step: pd.Timedelta
+    timeframe: str
     slots: RowArray
 
     @classmethod
@@ -31,17 +36,13 @@ class Grid:
         step = duration(timeframe)
         time = pd.DatetimeIndex(candles.index)
         slots = np.asarray((time - time[:1].min()) // step, "int64") if len(time) else np.empty(0)
-        return cls(candles, step, slots.astype("int64"))
+        return cls(candles, timeframe, slots.astype("int64"))
 
     def column(self, name: str) -> FloatArray:
         """A column on the grid."""
         values = np.full(int(self.slots[-1]) + 1 if len(self.slots) else 0, np.nan)
         values[self.slots] = self.candles[name]
         return values
-
-    def candles_in(self, hours: float) -> int:
-        """A horizon in candles, rounded up."""
-        return candles_in(hours, self.step)
 
     def frame(self, name: str, values: npt.NDArray[np.generic], ahead: RowArray) -> pd.DataFrame:
         """The frame of a label out of columns on the grid.
@@ -62,27 +63,51 @@ class Grid:
         time = pd.DatetimeIndex(self.candles.index[known])
         columns = {
             name: values[slots],
-            "ends_at": time + (ahead[slots] + 1) * self.step,
+            "ends_at": time + (ahead[slots] + 1) * duration(self.timeframe),
             "weight": average_uniqueness(slots, ends),
         }
         return pd.DataFrame(columns, index=time)
 
 
-def candles_in(hours: float, step: pd.Timedelta) -> int:
-    """How many candles a horizon has, rounded up."""
-    return int(pd.Timedelta(hours=hours).ceil(step) / step)
+def candles_in(hours: float, timeframe: str, key: str = "horizon_hours") -> int:
+    """How many candles a label's `key` spans; a thousandth of a candle is taken for writing.
 
-
-def span(hours: float, timeframe: str) -> str:
-    """What a horizon is, rounded up to whole candles, for people.
+    Raises
+    ------
+    ConfigError
+        When it is no whole number of candles: a label would be of another time than was asked.
 
     Examples
     --------
-    >>> span(24, "1h"), span(1, "5m"), span(1.5, "1h")
-    ('24 hours', '1 hour', '2 hours')
+    >>> candles_in(24, "1h"), candles_in(0.0833, "5m")
+    (24, 1)
     """
-    step = duration(timeframe)
-    whole = candles_in(hours, step) * step / pd.Timedelta(hours=1)
+    candles = hours / (duration(timeframe) / HOUR)
+    whole = round(candles)
+    if whole < 1 or abs(candles - whole) > WRITING:
+        raise ConfigError(
+            f"{key} is no whole number of candles, and a label sees closed candles only",
+            found=f"{hours:g} hours, {candles:.4g} candles of {timeframe}",
+            expected=f"a multiple of {_hours(1, timeframe)}",
+            fix=f"set it to {_hours(math.ceil(candles), timeframe)}, or choose a recipe of "
+            "shorter candles",
+        )
+    return whole
+
+
+def span(hours: float, timeframe: str) -> str:
+    """What a horizon is, for people.
+
+    Examples
+    --------
+    >>> span(24, "1h"), span(1, "5m")
+    ('24 hours', '1 hour')
+    """
+    return _hours(candles_in(hours, timeframe), timeframe)
+
+
+def _hours(candles: int, timeframe: str) -> str:
+    whole = candles * duration(timeframe) / HOUR
     return f"{whole:g} {'hour' if whole == 1 else 'hours'}"
 
 

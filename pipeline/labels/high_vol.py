@@ -10,7 +10,7 @@ from pydantic import Field
 
 from pipeline.arrays import FloatArray
 from pipeline.config import Record
-from pipeline.labels.grid import Grid, greatest_later, span, where_known
+from pipeline.labels.grid import Grid, candles_in, greatest_later, span, where_known
 from pipeline.labels.learned import LearnedThreshold
 from pipeline.labels.volatility import realised_volatility
 
@@ -32,7 +32,7 @@ class HighVol(Record):
     quantile: Annotated[float, Field(gt=0, lt=1)]
 
     def meanings(self, timeframe: str) -> tuple[str, ...]:
-        """What each class says of a candle.
+        """What each class says of a candle; `candles_in` tells what is refused.
 
         Examples
         --------
@@ -47,7 +47,7 @@ class HighVol(Record):
     def compute(self, candles: pd.DataFrame, timeframe: str) -> pd.DataFrame:
         """Measure every candle whose window is known; see `pipeline.labels.base.Label`."""
         grid = Grid.of(candles, timeframe)
-        close, horizon = grid.column("close"), grid.candles_in(self.horizon_hours)
+        close, horizon = grid.column("close"), candles_in(self.horizon_hours, timeframe)
         if self.measure == "range":
             highest = greatest_later(grid.column("high"), horizon)
             lowest = -greatest_later(-grid.column("low"), horizon)

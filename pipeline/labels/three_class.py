@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from pipeline.config import Record
-from pipeline.labels.grid import Grid, later, span, where_known
+from pipeline.labels.grid import Grid, candles_in, later, span, where_known
 
 
 class ThreeClass(Record):
@@ -27,7 +27,7 @@ class ThreeClass(Record):
     threshold: Annotated[float, Field(gt=0, lt=1, description="a return: 0.01 is 1 %")]
 
     def meanings(self, timeframe: str) -> tuple[str, ...]:
-        """What each class says of a candle.
+        """What each class says of a candle; `candles_in` tells what is refused.
 
         Examples
         --------
@@ -42,7 +42,7 @@ class ThreeClass(Record):
     def compute(self, candles: pd.DataFrame, timeframe: str) -> pd.DataFrame:
         """Label every candle whose horizon is known; see `pipeline.labels.base.Label`."""
         grid = Grid.of(candles, timeframe)
-        close, horizon = grid.column("close"), grid.candles_in(self.horizon_hours)
+        close, horizon = grid.column("close"), candles_in(self.horizon_hours, timeframe)
         change = later(close, horizon) / close - 1
         label = 1 + (change > self.threshold).astype("int8") - (change < -self.threshold)
         return grid.frame("label", label.astype("int8"), where_known(np.isfinite(change), horizon))

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import Field
 
 from pipeline.config import Record
-from pipeline.labels.grid import Grid, later, span, where_known
+from pipeline.labels.grid import Grid, candles_in, later, span, where_known
 from pipeline.labels.volatility import trailing_volatility
 
 
@@ -32,13 +32,14 @@ class ThreeClassScaled(Record):
     volatility_hours: Annotated[float, Field(gt=0, le=24 * 365)]
 
     def meanings(self, timeframe: str) -> tuple[str, ...]:
-        """What each class says of a candle.
+        """What each class says of a candle; `candles_in` tells what is refused.
 
         Examples
         --------
         >>> ThreeClassScaled(horizon_hours=24, multiple=0.5, volatility_hours=168).meanings("1h")[0]
         'the close 24 hours later is lower by more than 0.5 of the usual move of 24 hours'
         """
+        self._window(timeframe)
         horizon = span(self.horizon_hours, timeframe)
         move = f"{self.multiple:g} of the usual move of {horizon}"
         ends = (f"lower by more than {move}", f"at most {move} away", f"higher by more than {move}")
@@ -47,10 +48,13 @@ class ThreeClassScaled(Record):
     def compute(self, candles: pd.DataFrame, timeframe: str) -> pd.DataFrame:
         """Label every candle whose horizon is known; see `pipeline.labels.base.Label`."""
         grid = Grid.of(candles, timeframe)
-        close, horizon = grid.column("close"), grid.candles_in(self.horizon_hours)
-        volatility = trailing_volatility(close, grid.candles_in(self.volatility_hours))
+        close, horizon = grid.column("close"), candles_in(self.horizon_hours, timeframe)
+        volatility = trailing_volatility(close, self._window(timeframe))
         threshold = self.multiple * (volatility * math.sqrt(horizon))
         change = later(close, horizon) / close - 1
         known = np.isfinite(change) & np.isfinite(threshold)
         label = 1 + (change > threshold).astype("int8") - (change < -threshold).astype("int8")
         return grid.frame("label", label.astype("int8"), where_known(known, horizon))
+
+    def _window(self, timeframe: str) -> int:
+        return candles_in(self.volatility_hours, timeframe, "volatility_hours")

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from pipeline.arrays import FloatArray
 from pipeline.config import Record
-from pipeline.labels.grid import Grid, greatest_later, later, span, where_known
+from pipeline.labels.grid import Grid, candles_in, greatest_later, later, span, where_known
 from pipeline.labels.volatility import trailing_volatility
 
 SELL, HOLD, BUY = 0, 1, 2
@@ -50,7 +50,7 @@ class TripleBarrier(Record):
         return self
 
     def meanings(self, timeframe: str) -> tuple[str, ...]:
-        """What each class says of a candle.
+        """What each class says of a candle; `candles_in` tells what is refused.
 
         Examples
         --------
@@ -58,6 +58,7 @@ class TripleBarrier(Record):
         >>> label.meanings("1h")[0]
         'the price falls by 1 % before it rises by 2 %, within 24 hours'
         """
+        self._window(timeframe)
         horizon = span(self.horizon_hours, timeframe)
         fall = f"falls by {self._distance(self.stop, horizon)}"
         rise = f"rises by {self._distance(self.profit, horizon)}"
@@ -71,11 +72,11 @@ class TripleBarrier(Record):
     def compute(self, candles: pd.DataFrame, timeframe: str) -> pd.DataFrame:
         """Label every candle whose outcome is known; see `pipeline.labels.base.Label`."""
         grid = Grid.of(candles, timeframe)
-        close, horizon = grid.column("close"), grid.candles_in(self.horizon_hours)
+        close, horizon = grid.column("close"), candles_in(self.horizon_hours, timeframe)
         highest, lowest = close, close
         if self.touched_by == "high_low":
             highest, lowest = grid.column("high"), grid.column("low")
-        scale = self._scale(grid, close, horizon)
+        scale = self._scale(close, horizon, timeframe)
         barriers = close * (1 + self.profit * scale), close * (1 - self.stop * scale)
         label = _first_touch((highest, lowest), barriers, horizon)
         known = (scale > 0) & np.isfinite(greatest_later(close, horizon))
@@ -86,11 +87,15 @@ class TripleBarrier(Record):
             return f"{100 * barrier:g} %"
         return f"{barrier:g} times the usual move of {horizon}"
 
-    def _scale(self, grid: Grid, close: FloatArray, horizon: int) -> FloatArray:
-        if self.volatility_hours is None:
+    def _scale(self, close: FloatArray, horizon: int, timeframe: str) -> FloatArray:
+        window = self._window(timeframe)
+        if window is None:
             return np.ones(len(close))
-        window = grid.candles_in(self.volatility_hours)
         return trailing_volatility(close, window) * math.sqrt(horizon)
+
+    def _window(self, timeframe: str) -> int | None:
+        hours = self.volatility_hours
+        return None if hours is None else candles_in(hours, timeframe, "volatility_hours")
 
 
 def _first_touch(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -65,8 +65,7 @@ def read_probabilities(probability: Mapping[str, float], threshold: float) -> di
     ('BUY', 0.5, 0.7)
     """
     buy, sell = probability["buy"], probability["sell"]
-    second, first = np.sort([probability[name] for name in CLASSES])[1:]
-    confidence = float(first - second)
+    confidence = top_minus_second(probability[name] for name in CLASSES)
     return {
         "buy_probability": buy,
         "hold_probability": probability["hold"],
@@ -76,6 +75,18 @@ def read_probabilities(probability: Mapping[str, float], threshold: float) -> di
         "emergency_score": sell * confidence,
         "action": _action(buy, sell, threshold),
     }
+
+
+def top_minus_second(probability: Iterable[float]) -> float:
+    """How far the most probable class leads.
+
+    Examples
+    --------
+    >>> top_minus_second([0.25, 0.75])
+    0.5
+    """
+    second, first = np.sort(list(probability))[-2:]
+    return float(first - second)
 
 
 def _action(buy: float, sell: float, threshold: float) -> str:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
 
 from pipeline.config import Record
-from pipeline.models import scaler, windows
+from pipeline.models import scaler, training_log, windows
 from pipeline.models.base import FeatureTable, Files, Floats, Report, Rows, Samples
 from pipeline.models.lstm_network import Shape
-from pipeline.models.lstm_training import Trained, Training, TrainingLog, train_network
+from pipeline.models.lstm_training import train_network
+from pipeline.models.network_training import Trained, Training
 from pipeline.models.onnx_graph import Output, build_graph, open_session, run_graph
 from pipeline.models.scaler import Scaler
+from pipeline.models.training_log import TrainingLog
 
 if TYPE_CHECKING:
     import onnxruntime
 
-NETWORK, DECLARATION, LOG = "network.onnx", "model.json", "training.json"
+NETWORK, DECLARATION = "network.onnx", "model.json"
 AT_ONCE = 256  # windows of one batch, so that memory does not grow with the rows asked for
 
 
@@ -47,7 +48,7 @@ class Lstm(Record):
 
     def load(self, files: Files) -> FittedLstm:
         """Read the ONNX graph, the scaler and the declaration; torch stays out."""
-        return FittedLstm(WindowNetwork.load(files), TrainingLog.read(files[LOG]))
+        return FittedLstm(WindowNetwork.load(files), TrainingLog.read(files[training_log.FILE]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,11 @@ class FittedLstm:
 
     def save(self) -> dict[str, bytes]:
         """ONNX graph, scaler, declaration and training log."""
-        return self.network.save() | {LOG: self.log.save()}
+        return self.network.save() | {training_log.FILE: self.log.save()}
 
     def report(self) -> Report:
         """The network's training."""
-        return {"lstm": network_report(self.log)}
+        return {"lstm": self.log.report()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,22 @@ class Facts:
     lookback: int
     step: int
     classes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, content: bytes) -> Facts:
+        """Rebuild what `save` wrote."""
+        told = json.loads(content)
+        return cls(told["lookback"], told["step_ms"], tuple(told["classes"]))
+
+    def save(self, columns: tuple[str, ...]) -> bytes:
+        """JSON, with the columns for whoever reads it."""
+        told = {
+            "classes": list(self.classes),
+            "columns": list(columns),
+            "lookback": self.lookback,
+            "step_ms": self.step,
+        }
+        return json.dumps(told, sort_keys=True).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +121,9 @@ class WindowNetwork:
     @classmethod
     def load(cls, files: Files) -> WindowNetwork:
         """Rebuild what `save` wrote."""
-        told = json.loads(files[DECLARATION])
         return cls(
             scaler=Scaler.read(files[scaler.FILE]),
-            facts=Facts(told["lookback"], told["step_ms"], tuple(told["classes"])),
+            facts=Facts.read(files[DECLARATION]),
             network=files[NETWORK],
             session=open_session(files[NETWORK]),
         )
@@ -130,16 +146,10 @@ class WindowNetwork:
 
     def save(self) -> dict[str, bytes]:
         """Files by name; the graph is the only copy of the weights."""
-        told = {
-            "classes": list(self.facts.classes),
-            "columns": list(self.scaler.columns),
-            "lookback": self.facts.lookback,
-            "step_ms": self.facts.step,
-        }
         return {
             NETWORK: self.network,
             scaler.FILE: self.scaler.save(),
-            DECLARATION: json.dumps(told, sort_keys=True).encode(),
+            DECLARATION: self.facts.save(self.scaler.columns),
         }
 
     def _batch(self, table: FeatureTable, rows: Rows) -> Floats:
@@ -162,20 +172,3 @@ def check_samples(samples: Samples, lookback: int) -> int:
     step = windows.step_of(samples.table)
     windows.require_whole(samples.table, samples.rows, lookback, step)
     return step
-
-
-def network_report(log: TrainingLog) -> dict[str, Any]:
-    """A network's training as `Fitted.report` tells it; a loss that is no number is None."""
-    return {
-        "rows": log.lstm_rows,
-        "validation_rows": log.validation_rows,
-        "epochs": log.epochs,
-        "best_epoch": log.best_epoch,
-        "best_validation_loss": log.best_validation_loss,
-        "training_losses": [_known(loss) for loss in log.training_losses],
-        "validation_losses": [_known(loss) for loss in log.validation_losses],
-    }
-
-
-def _known(loss: float) -> float | None:
-    return loss if math.isfinite(loss) else None

@@ -9,12 +9,14 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.config import Record
-from pipeline.models import lightgbm
+from pipeline.models import lightgbm, training_log
 from pipeline.models.base import FeatureTable, Files, Floats, Report, Rows, Samples
 from pipeline.models.lightgbm import FittedLightGBM, LightGBM
-from pipeline.models.lstm import LOG, Facts, WindowNetwork, check_samples, network_report
+from pipeline.models.lstm import Facts, WindowNetwork, check_samples
 from pipeline.models.lstm_network import Shape
-from pipeline.models.lstm_training import Training, TrainingLog, cut_in_time, train_network
+from pipeline.models.lstm_training import train_network
+from pipeline.models.network_training import Training, cut_in_time
+from pipeline.models.training_log import TrainingLog
 
 TREES = "trees.txt"
 
@@ -47,7 +49,7 @@ class LstmLgbm(Record):
         network = WindowNetwork.of(trained, facts, "embedding")
         described = embedding_table(network, newer.table, newer.rows)
         own = replace(newer, table=described, rows=np.arange(len(newer.rows)))
-        log = replace(trained.log, lightgbm_rows=len(newer.rows))
+        log = replace(trained.log, trees_rows=len(newer.rows))
         return FittedLstmLgbm(network, self.trees.fit(own, rng), log)
 
     def load(self, files: Files) -> FittedLstmLgbm:
@@ -57,7 +59,7 @@ class LstmLgbm(Record):
         network = WindowNetwork.load(files)
         booster = library.Booster(model_str=files[TREES].decode())
         trees = FittedLightGBM(tuple(booster.feature_name()), booster)
-        return FittedLstmLgbm(network, trees, TrainingLog.read(files[LOG]))
+        return FittedLstmLgbm(network, trees, TrainingLog.read(files[training_log.FILE]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,14 @@ class FittedLstmLgbm:
     def save(self) -> dict[str, bytes]:
         """ONNX graph, trees, scaler, declaration and training log."""
         trees = self.trees.save()[lightgbm.MODEL]
-        return self.network.save() | {TREES: trees, LOG: self.log.save()}
+        return self.network.save() | {TREES: trees, training_log.FILE: self.log.save()}
 
     def report(self) -> Report:
         """The network's training, and the trees behind it."""
         trees = self.trees.report()["lightgbm"]
         return {
-            "lstm": network_report(self.log),
-            "lightgbm": {"rows": self.log.lightgbm_rows, **trees},
+            "lstm": self.log.report(),
+            "lightgbm": {"rows": self.log.trees_rows, **trees},
         }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +10,10 @@ import numpy.typing as npt
 from pydantic import Field
 
 from pipeline.config import Record
+from pipeline.models.network_parts import NetworkParts
 
 if TYPE_CHECKING:
     import torch
-
-Weights = Mapping[str, npt.NDArray[np.float32]]
 
 
 class Shape(Record):
@@ -29,11 +27,8 @@ class Shape(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
-    """Named parts of one network, and how a batch runs through them."""
-
-    parts: torch.nn.ModuleDict
-    dropout: float
+class Network(NetworkParts):
+    """How a batch of windows runs through the parts."""
 
     def embed(self, batch: torch.Tensor, chance: np.random.Generator | None = None) -> torch.Tensor:
         """Embedding of the last step, shape (batch, embedding).
@@ -61,28 +56,6 @@ class Network:
         """Unnormalised log probabilities, shape (batch, classes)."""
         found: torch.Tensor = self.parts["head"](self.embed(batch, chance))
         return found
-
-    def weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Copies of all weights, named as torch names them."""
-        return {name: part.numpy().copy() for name, part in self.parts.state_dict().items()}
-
-    def restore(self, weights: Weights) -> None:
-        """Take back what `weights` gave."""
-        import torch
-
-        self.parts.load_state_dict({name: torch.tensor(part) for name, part in weights.items()})
-
-    def _thinned(self, units: torch.Tensor, chance: np.random.Generator | None) -> torch.Tensor:
-        """Dropout; sixteen random bits a unit cost an eighth of what torch's own dropout does."""
-        import torch
-
-        if chance is None or not self.dropout:
-            return units
-        drawn = chance.integers(2**64, size=-(-units.numel() // 4), dtype="uint64").view("uint16")
-        dropped = min(round(self.dropout * 2**16), 2**16 - 1)
-        factors = (drawn >= dropped) * np.float32(1 / (1 - dropped / 2**16))
-        kept = torch.from_numpy(factors[: units.numel()]).view(units.shape)
-        return units * kept.to(units.dtype)
 
 
 def new_network(shape: Shape, columns: int, shares: npt.NDArray[np.float64]) -> Network:

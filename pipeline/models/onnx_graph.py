@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.models.lstm_network import Weights
+from pipeline.models.network_parts import Weights
 
 if TYPE_CHECKING:
     import onnx
@@ -35,9 +35,7 @@ def build_graph(weights: Weights, output: Output) -> bytes:
     bytes
         Input ``windows`` of shape (batch, lookback, columns), output ``output``, both f32.
     """
-    from onnx import TensorProto, helper
-
-    graph = _Graph()
+    graph = Graph()
     layers = sum(name.startswith("lstm") and name.endswith("weight_ih_l0") for name in weights)
     graph.add("Transpose", [INPUT], ["steps0"], perm=[1, 0, 2])
     for layer in range(layers):
@@ -45,22 +43,7 @@ def build_graph(weights: Weights, output: Output) -> bytes:
     _add_dense(graph, weights, output)
     columns = weights["lstm0.weight_ih_l0"].shape[1]
     outputs = len(weights["narrow.bias" if output == "embedding" else "head.bias"])
-    single = TensorProto.FLOAT
-    made = helper.make_graph(
-        graph.nodes,
-        "lstm",
-        [helper.make_tensor_value_info(INPUT, single, ["batch", "lookback", columns])],
-        [helper.make_tensor_value_info(OUTPUT, single, ["batch", outputs])],
-        graph.constants,
-    )
-    model = helper.make_model(
-        made,
-        producer_name="vintage",
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-    )
-    written: bytes = model.SerializeToString(deterministic=True)
-    return written
+    return graph.write("lstm", ["batch", "lookback", columns], ["batch", outputs])
 
 
 def open_session(network: bytes) -> onnxruntime.InferenceSession:
@@ -81,7 +64,7 @@ def run_graph(session: onnxruntime.InferenceSession, windows: Singles) -> Single
     return found
 
 
-class _Graph:
+class Graph:
     """Nodes and constants of a graph that grows."""
 
     def __init__(self) -> None:
@@ -91,18 +74,40 @@ class _Graph:
     def add(
         self, kind: str, inputs: list[str], outputs: list[str], **attributes: int | str | list[int]
     ) -> None:
+        """Append a node."""
         from onnx import helper
 
         self.nodes.append(helper.make_node(kind, inputs, outputs, **attributes))
 
     def constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
+        """Append a constant; its name."""
         from onnx import numpy_helper
 
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
+    def write(self, name: str, given: list[str | int], found: list[str | int]) -> bytes:
+        """The graph as a file, from `INPUT` and `OUTPUT` of these shapes, both f32."""
+        from onnx import TensorProto, helper
 
-def _add_lstm(graph: _Graph, weights: Weights, layer: int, *, last: bool) -> None:
+        made = helper.make_graph(
+            self.nodes,
+            name,
+            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, given)],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, found)],
+            self.constants,
+        )
+        model = helper.make_model(
+            made,
+            producer_name="vintage",
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+        )
+        written: bytes = model.SerializeToString(deterministic=True)
+        return written
+
+
+def _add_lstm(graph: Graph, weights: Weights, layer: int, *, last: bool) -> None:
     """One layer; inner layers hand on every step, the last one only its newest."""
     parts = {
         "w": _gates(weights[f"lstm{layer}.weight_ih_l0"])[None],
@@ -121,7 +126,7 @@ def _add_lstm(graph: _Graph, weights: Weights, layer: int, *, last: bool) -> Non
     graph.add("Squeeze", [f"raw{layer}", axis], ["newest" if last else f"steps{layer + 1}"])
 
 
-def _add_dense(graph: _Graph, weights: Weights, output: Output) -> None:
+def _add_dense(graph: Graph, weights: Weights, output: Output) -> None:
     names = {
         name: graph.constant(name, weights[name])
         for part in ("wide", "narrow", *(["head"] if output == "logits" else []))

@@ -1,13 +1,16 @@
-"""One signal from one slot: champion, newest candles, prediction."""
+"""What one slot says: champion, newest candles, every head's answer."""
 
 from __future__ import annotations
 
 import pandas as pd
 
+from pipeline.choices import RECIPE
 from pipeline.config import Node
 from pipeline.errors import ConfigError, DataError
+from pipeline.evaluation.backtest.signals import THRESHOLDS
+from pipeline.evaluation.trading import ROLES
+from pipeline.live.answers import Answer
 from pipeline.live.predictor import Predictor, Serving
-from pipeline.live.signals import Signal
 from pipeline.market.candles import duration, moment
 from pipeline.market.sync import sync
 from pipeline.operations.target import Target
@@ -16,8 +19,11 @@ from registry.pointers import champion
 from registry.versions import Registry
 
 
-def predict(target: Target, registry: Registry) -> Signal:
-    """Signal of the slot's champion at the last candle closed at as_of.
+def predict(target: Target, registry: Registry) -> Answer:
+    """What the heads of the slot's champion say at the last candle closed at as_of.
+
+    Entries and exits are held against the thresholds that the champion's backtest profile
+    states, or another profile that the words name.
 
     Raises
     ------
@@ -34,9 +40,23 @@ def predict(target: Target, registry: Registry) -> Signal:
     verified = registry.open(target.slot, pointer.version)
     card = verified.card()
     _require_same(card, target)
-    serving = Serving(pointer.mode, card["config"]["signal"]["action_threshold"], card["as_of"])
+    serving = Serving(
+        mode=pointer.mode,
+        action_threshold=card["config"]["signal"]["action_threshold"],
+        trained_until=card["as_of"],
+        thresholds=_thresholds(card, target),
+    )
     predictor = Predictor.load(target.slot, verified, serving, target.plan.plugins)
-    return predictor.predict(_candles(target, predictor.memory))
+    return predictor.answer(_candles(target, predictor.memory))
+
+
+def _thresholds(card: Node, target: Target) -> dict[str, float]:
+    """Of each role that the profile acts on; none of a card that was written without a profile."""
+    named = target.choices.backtest != RECIPE or "backtest" in target.choices.set
+    own: Node = card["config"]["evaluate"].get("backtest", {})
+    profile = target.plan.run.backtest.model_dump() if named else own
+    found = {role: profile.get(THRESHOLDS[column]) for role, (column, _) in ROLES.items()}
+    return {role: value for role, value in found.items() if value is not None}
 
 
 def _require_same(card: Node, target: Target) -> None:

@@ -30,7 +30,7 @@ from pipeline.features.feature_set import FeatureSet
 from pipeline.features.indicators import CandleArrays
 from pipeline.market.candles import USUAL
 from pipeline.market.store import CandleStore, Series
-from tests.bench import backtests, draws, exits, models, peers
+from tests.bench import backtests, draws, exits, models, peers, trees
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = 7
@@ -58,7 +58,7 @@ def main() -> None:
     print(f"is faster ({told}). Rows that are unchecked lie in the warm-up, all or some: they are")
     print("computed, and neither side asks whether they are settled or finite.\n")
     quick = features, five_minutes, backtest, intervals
-    slow = sequence_models, store, starts, no_op
+    slow = boosted, sequence_models, store, starts, no_op
     heads = f"{'what':<50} {'ours':>9} {'peer':>9} {'ratio':>7}"
     print(f"{heads}  {'range':<14} peer")
     with tempfile.TemporaryDirectory() as folder, peer_process(sys.argv[1]) as peer:
@@ -218,6 +218,17 @@ def five_minutes(folder: Path, peer: Peer) -> Iterator[Row]:
             lambda each=each: spent(each.ours),
             lambda each=each: each.seconds,
             "the limit",
+        )
+
+
+def boosted(folder: Path, peer: Peer) -> Iterator[Row]:
+    """Boosted trees; both sides in this process."""
+    for pair in trees.pairs():
+        yield Row(
+            pair.what,
+            lambda pair=pair: spent(pair.ours),
+            lambda pair=pair: spent(pair.peer),
+            pair.name,
         )
 
 

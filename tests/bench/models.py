@@ -21,7 +21,10 @@ from pipeline.models.base import Floats, Samples
 from pipeline.models.bundle import HeadDeclaration, pack
 from pipeline.models.lstm_lgbm import TREES, LstmLgbm
 from pipeline.models.lstm_network import Shape
-from pipeline.models.lstm_training import Training, cut_in_time, train_network
+from pipeline.models.lstm_training import train_network
+from pipeline.models.network_training import Training, cut_in_time, train
+from pipeline.models.tcn import Tcn
+from pipeline.models.tcn_training import Stretched
 from registry.slots import Slot
 from registry.versions import Registry
 from tests.bench import peers
@@ -59,7 +62,22 @@ def pairs(folder: Path) -> Iterator[Pair]:
             lambda training=training: bare_epoch(given, training),
             "a bare torch loop",
         )
+    form, shorter = tcn_form(), Training(max_epochs=1, batch=256)
+    yield Pair(
+        f"one TCN epoch on {WINDOWS:,} windows, f32",
+        lambda: train(given, form, shorter, np.random.default_rng(1)),
+        lambda: train_network(
+            given, LOOKBACK, Shape(), Training(max_epochs=1), np.random.default_rng(1)
+        ),
+        "our LSTM, one epoch",
+    )
     yield from serving(folder)
+
+
+def tcn_form() -> Stretched:
+    """The network that conf/model/tcn.yaml declares."""
+    model: Tcn = declared("model", "tcn")
+    return Stretched(model.lookback, model.stretch, model.network)
 
 
 @cache

@@ -96,7 +96,7 @@ def test_a_file_that_chooses_too_little_is_told(tmp_path: Path, text: str, told:
         ("as_of: 20251220", "'as_of' is 20251220"),
         ("set: null", "'set' is None"),
         ("set: [1]", "'set' is [1]"),
-        ("set: {1: 2}", "'set.1.[key]' is 1"),
+        ("set: {1: 2}", "'set.1' is 1, expected text"),
         ("modle: recipe", "unknown key 'modle': did you mean model?"),
     ],
 )

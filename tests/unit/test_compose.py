@@ -78,6 +78,7 @@ def test_words_only_choose(word: str) -> None:
         parse_words([word])
 
 
+OWN = "MY-OWN"
 MISTAKES = [
     ("recipe=dmeo", "there is no recipe 'dmeo' (conf/recipe/). To do: did you mean demo?"),
     ("exchange=simulate", "(conf/exchange/). To do: did you mean simulated?"),
@@ -97,9 +98,12 @@ MISTAKES = [
     ("heads.direction.model=majority", "set.recipe.heads.HEAD.model=OPTION"),
     ("recipe.heads.direction.modl=x", "unknown key 'heads.direction.modl'"),
     ("recipe.history_dys=5", "did you mean history_days? "),
-    ("recipe.history_days=0", "'history_days' is 0: input should be greater than 0 (recipe=demo)"),
-    ("recipe.heads.Up={features: a}", "string should match pattern"),
-    ("seed=-1", "'seed' is -1: input should be greater than or equal to 0 (set)"),
+    (
+        "recipe.history_days=0",
+        "'history_days' is 0, expected more than 0 (days of candles) (recipe=demo)",
+    ),
+    ("recipe.heads.Up={features: a}", "'heads.Up' is 'Up', expected text of the form ^[a-z]"),
+    ("seed=-1", "'seed' is -1, expected at least 0 (set)"),
     ("seed=true", "'seed' is True, which is no number (set)"),
 ]
 
@@ -287,3 +291,38 @@ def test_a_broken_option_is_told(conf: Path, path: str, content: bytes) -> None:
     group, _, name = path.removesuffix(".yaml").partition("/")
     places = (path, f"{group}={name}", f"{group}/{name}", f"conf/{group}/", f"{group} of head")
     assert any(place in str(caught.value) for place in places)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["label.horizon_hours=0.5"], "horizon_hours is no whole number of candles"),
+        (["label=high_vol", "label.horizon_hours=1.5"], "horizon_hours is no whole"),
+        (["label=triple_barrier", "label.volatility_hours=0.5"], "volatility_hours is no whole"),
+        (["label=three_class_scaled", "label.volatility_hours=24.5"], "volatility_hours is no"),
+    ],
+)
+def test_a_label_between_candles_is_refused_before_anything_runs(
+    home: Path, words: list[str], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"{told}.*\(label of head direction\)") as refused:
+        planned(*words)
+    assert "To do: set it to" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [("features", "hourly46"), ("market", "SIM-BTC"), ("gate", "default")]
+)
+def test_an_option_calls_itself_as_its_file_does(conf: Path, group: str, name: str) -> None:
+    text = (conf / group / f"{name}.yaml").read_text()
+    (conf / group / f"{OWN}.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="calls itself otherwise than its file") as refused:
+        planned(f"{group}={OWN}", conf=conf)
+    assert f"Found: name: {name}; expected: name: {OWN}. To do: write" in str(refused.value)
+    assert str(conf / group / f"{OWN}.yaml") in str(refused.value)
+    put(conf / group / f"{OWN}.yaml", "name", OWN)
+    assert planned(f"{group}={OWN}", "exchange=simulated", conf=conf)
+
+
+def test_a_word_may_rename_a_feature_set(home: Path) -> None:
+    assert "other" in planned("features.name=other").stages["features"]["sets"]

@@ -181,12 +181,12 @@ def named(**column: Any) -> list[dict[str, Any]]:
         ({"x": {"window": 5}}, "needs the key 'indicator'"),
         ({"x": {"indicator": ["rsi"]}}, "unknown indicator"),
         ({"x": 5}, "needs the key 'indicator'"),
-        ({}, "at least 1 item"),
-        ([], "at least 1 item"),
+        ({}, "at least 1 entry"),
+        ([], "at least 1 entry"),
         (named(indicator="candle", field="open") * 2, "two columns are named 'x'"),
         ([{"indicator": "candle", "field": "open"}], "needs a 'name'"),
         (["open"], "needs a 'name'"),
-        (5, "valid dictionary"),
+        (5, "keys below it"),
     ],
 )
 def test_mistakes_in_the_table_are_told(columns: Any, message: str) -> None:

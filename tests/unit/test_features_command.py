@@ -225,3 +225,24 @@ def test_what_cannot_be_shown_is_said(
 ) -> None:
     assert main(["features", *words.split()]) == code
     assert why in one_paragraph(capsys)
+
+
+def test_one_broken_set_does_not_hide_the_others(
+    home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = own_conf(home)
+    (conf / "features" / "broken.yaml").write_text("columns: {a: [")
+    (conf / "features" / "alias.yaml").write_bytes((conf / "features/hourly46.yaml").read_bytes())
+    monkeypatch.setattr(feature_words, "checkout", lambda: home)
+    assert main(["features", "show"]) == 1
+    text, err = capsys.readouterr()
+    assert err == ""
+    assert {name for name in SETS if f"\n{name} " in text} == set(SETS)
+    assert "cannot be used\n" in text
+    assert "broken  cannot be read as YAML" in text
+    assert main(["features", "show", "--json"]) == 1
+    *good, alias, broken = json.loads(capsys.readouterr().out)
+    assert [one["set"] for one in good] == options(CONF, "features")
+    assert (alias["set"], broken["set"]) == ("alias", "broken")
+    assert "To do: correct the file" in broken["error"]
+    assert main(["features", "show", "hourly46"]) == 0

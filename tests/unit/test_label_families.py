@@ -138,7 +138,7 @@ def test_it_agrees_on_recorded_five_minute_candles(name: str, real_data: Path) -
     agree(USUAL[name], candles.iloc[: 3000 if heavy else None], "5m")
 
 
-@pytest.mark.parametrize(("hours", "said"), [(1, "1 hour"), (24, "24 hours"), (1.5, "2 hours")])
+@pytest.mark.parametrize(("hours", "said"), [(1, "1 hour"), (24, "24 hours")])
 def test_a_class_says_the_horizon_that_was_waited_for(hours: float, said: str) -> None:
     barriers = {"profit": 2, "stop": 1, "horizon_hours": hours, "touched_by": "close"}
     scaled = ThreeClassScaled(horizon_hours=hours, multiple=0.5, volatility_hours=168)

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
+from pipeline.labels.grid import candles_in
 from pipeline.labels.three_class import ThreeClass
 from pipeline.labels.uniqueness import average_uniqueness
+from pipeline.market.candles import duration
 from tests.conftest import recorded
 from tests.oracles.walks import random_walk
 
@@ -55,7 +57,7 @@ def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize(
     ("hours", "timeframe", "later"),
-    [(24, "1h", "24 hours"), (1, "1h", "1 hour"), (1.5, "1h", "2 hours")],
+    [(24, "1h", "24 hours"), (1, "1h", "1 hour"), (1.5, "30m", "1.5 hours")],
 )
 def test_a_class_says_what_it_means(hours: float, timeframe: str, later: str) -> None:
     label = ThreeClass(horizon_hours=hours, threshold=0.015)
@@ -139,14 +141,38 @@ def test_the_threshold_itself_is_hold(later: float, label: int) -> None:
     assert rule.compute(candles, "1h")["label"].tolist() == [label]
 
 
-@pytest.mark.parametrize(("hours", "candles_ahead"), [(24, 6), (22, 6), (21, 6), (20, 5), (1, 1)])
-def test_a_horizon_between_candles_is_rounded_up(hours: float, candles_ahead: int) -> None:
+@pytest.mark.parametrize(("hours", "candles_ahead"), [(24, 6), (20, 5), (4, 1)])
+def test_a_horizon_is_waited_for_to_the_candle(hours: float, candles_ahead: int) -> None:
     step = pd.Timedelta(hours=4)
     index = pd.date_range("2025-01-01", periods=60, freq=step, tz="UTC", name="time", unit="ms")
     candles = moving(60).set_axis(index)
     found = ThreeClass(horizon_hours=hours, threshold=0.01).compute(candles, "4h")
     assert len(found) == 60 - candles_ahead
     assert set(found["ends_at"] - found.index) == {(candles_ahead + 1) * step}
+
+
+@pytest.mark.parametrize(
+    ("hours", "timeframe", "told"),
+    [
+        (0.5, "1h", r"Found: 0\.5 hours, 0\.5 candles of 1h; expected: a multiple of 1 hour\."),
+        (1.5, "1h", r"To do: set it to 2 hours"),
+        (22, "4h", r"Found: 22 hours, 5\.5 candles of 4h; .* To do: set it to 24 hours"),
+        (0.09, "5m", r"1\.08 candles of 5m"),
+        (1e-6, "1h", r"To do: set it to 1 hour"),
+    ],
+)
+def test_a_horizon_between_candles_is_refused(hours: float, timeframe: str, told: str) -> None:
+    label = ThreeClass(horizon_hours=hours, threshold=0.01)
+    for said in (label.meanings, lambda timeframe: label.compute(moving(60), timeframe)):
+        with pytest.raises(ConfigError, match=f"horizon_hours is no whole number.*{told}"):
+            said(timeframe)
+
+
+@given(st.sampled_from(["1m", "5m", "15m", "1h", "4h", "1d"]), st.integers(1, 2000))
+def test_every_whole_number_of_candles_is_a_horizon(timeframe: str, candles: int) -> None:
+    hours = candles * duration(timeframe) / HOUR
+    assert candles_in(hours, timeframe) == candles
+    assert candles_in(round(hours, 5), timeframe) == candles
 
 
 def test_too_few_candles_have_no_labels() -> None:

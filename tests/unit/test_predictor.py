@@ -216,13 +216,16 @@ def test_features_that_are_not_the_models_are_refused(fitted: Fitted) -> None:
         other.predict(CANDLES)
 
 
-def test_a_version_without_a_trading_head_is_told(fitted: Fitted) -> None:
+def test_a_version_without_a_trading_head_answers_and_has_no_signal(fitted: Fitted) -> None:
     declared = HeadDeclaration(
         features=FEATURES, label=LABEL, model=TREES, classes=("low", "middle", "high")
     )
     other = Predictor.load(SLOT, bundle(fitted, risk=declared), Serving("trade", 0.5, UNTIL), ())
     with pytest.raises(ConfigError, match=r"says sell, hold or buy.*Found: risk"):
         other.predict(CANDLES)
+    answer = other.answer(CANDLES)
+    assert list(answer.heads["risk"].probability) == ["low", "middle", "high"]
+    assert (answer.signal, answer.action, answer.strength) == (None, None, None)
 
 
 def test_a_bundle_is_the_same_bytes_for_the_same_models(fitted: Fitted) -> None:

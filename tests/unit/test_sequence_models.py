@@ -15,14 +15,15 @@ import pytest
 import torch
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.models import lstm, lstm_lgbm, lstm_training
+from pipeline.models import lstm, lstm_lgbm, network_training
 from pipeline.models.base import FeatureTable, Samples
 from pipeline.models.lightgbm import LightGBM
 from pipeline.models.logistic import Logistic
 from pipeline.models.lstm import Lstm
 from pipeline.models.lstm_lgbm import LstmLgbm
 from pipeline.models.lstm_network import Shape, new_network
-from pipeline.models.lstm_training import LEAST, Training, TrainingLog, cut_in_time
+from pipeline.models.network_training import LEAST, Training, cut_in_time
+from pipeline.models.training_log import TrainingLog
 from tests.conftest import CHECKOUT
 
 HOUR = pd.Timedelta(hours=1)
@@ -133,11 +134,11 @@ def test_the_parts_are_told() -> None:
     count = len(given.rows)
     log = BOTH.fit(given, rng()).log
     part = round(count * 0.6)
-    assert log.lightgbm_rows == count - part
-    assert log.lstm_rows == round((part - 4) * 0.85) - 4
+    assert log.trees_rows == count - part
+    assert log.rows == round((part - 4) * 0.85) - 4
     assert log.validation_rows == part - 4 - round((part - 4) * 0.85)
     log = LSTM.fit(given, rng()).log
-    assert (log.lstm_rows, log.lightgbm_rows) == (round(count * 0.85) - 4, 0)
+    assert (log.rows, log.trees_rows) == (round(count * 0.85) - 4, 0)
     assert log.epochs == len(log.training_losses) == len(log.validation_losses) == 2
     assert log.best_validation_loss == min(log.validation_losses)
     assert log.validation_losses[log.best_epoch - 1] == log.best_validation_loss
@@ -189,7 +190,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Validation losses, one per epoch, instead of measured ones."""
     losses: list[float] = []
     told: Iterator[float] = iter(losses)
-    monkeypatch.setattr(lstm_training, "_evaluate", lambda *_: next(told))
+    monkeypatch.setattr(network_training, "_evaluate", lambda *_: next(told))
     return losses
 
 

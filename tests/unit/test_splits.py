@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.models.lstm_training import cut_in_time
+from pipeline.models.network_training import cut_in_time
 from pipeline.splits.combinatorial import Combinatorial
 from pipeline.splits.fold import Fold, blocks_of, check_folds, purge
 from pipeline.splits.holdout import Holdout

@@ -95,9 +95,9 @@ NUMBER = {"low": 1, "high": 3}
         ({"model.penalty.deep": NUMBER}, "unknown key 'model.penalty.deep'"),
         ({"model._target_": {"choices": ["a"]}}, "Valid: max_iter, penalty"),
         ({"heads.dirction.model.penalty": NUMBER}, "did you mean direction?"),
-        ({"model.penalty": {"low": -1.0, "high": 1.0}}, "greater than 0"),
-        ({"model.max_iter": {"low": 0, "high": 9}}, "greater than or equal to 1"),
-        ({"model.max_iter": {"choices": [5, 6, "seven"]}}, "valid integer"),
+        ({"model.penalty": {"low": -1.0, "high": 1.0}}, "expected more than 0"),
+        ({"model.max_iter": {"low": 0, "high": 9}}, "expected at least 1"),
+        ({"model.max_iter": {"choices": [5, 6, "seven"]}}, "a whole number"),
         (
             {"model.penalty": NUMBER, "heads.direction.model.penalty": NUMBER},
             "set the same value of head direction",
