@@ -16,6 +16,7 @@ from pipeline.config import Node, Record, read_yaml
 from pipeline.errors import ConfigError
 from pipeline.exchange_sources import with_sources
 from pipeline.extended_sets import with_parent
+from pipeline.pool_members import with_members
 from pipeline.recipe import HeadChoice, Recipe
 from pipeline.settings import HEAD_GROUPS, RUN_GROUPS, checked, over_heads
 from pipeline.tune_choice import lay_under, read_tune
@@ -80,6 +81,7 @@ def compose_run(choices: Choices, conf: Path) -> Composed:
     tree = compose_words(conf, [*_run_words(choices, recipe, conf), *_head_words(heads, conf)])
     groups = {group: merge(group_of(tree, group), settings.get(group, {})) for group in RUN_GROUPS}
     groups["exchange"] = with_sources(groups["exchange"], conf, root.plugins)
+    groups["market"] = with_members(groups["market"], conf)
     return Composed(
         choices=choices,
         recipe=recipe,

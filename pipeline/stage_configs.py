@@ -13,7 +13,7 @@ from pipeline.config import Node, Record, parse_record, to_yaml
 from pipeline.errors import ConfigError
 from pipeline.evaluation.backtest.profile import Profile
 from pipeline.market.candles import duration, moment
-from pipeline.market.exchanges.base import Market
+from pipeline.market.pool import AnyMarket, Pool, parse_market
 from pipeline.parts import (
     build_exchange,
     build_head,
@@ -44,7 +44,7 @@ class RunFacts(Record):
 
     recipe: str
     exchange: str
-    market: Market
+    market: AnyMarket
     timeframe: str
     as_of: str
     gate: GateConfig
@@ -92,7 +92,7 @@ def plan_run(composed: Composed, source: str = "") -> Plan:
     require_known_keys(composed, source)
     duration(composed.recipe.timeframe)
     as_of = moment(composed.choices.as_of).isoformat()
-    market = Market.parse(composed.groups["market"], f"market={composed.choices.market}")
+    market = parse_market(composed.groups["market"], f"market={composed.choices.market}")
     where = f"exchange={composed.choices.exchange}"
     exchange, exchange_node, local = build_exchange(composed.groups["exchange"], where, plugins)
     under = _under(composed)
@@ -175,10 +175,11 @@ def _profile(composed: Composed) -> Profile:
 
 
 def _stages(
-    composed: Composed, built: dict[str, dict[str, Any]], as_of: str, market: Market
+    composed: Composed, built: dict[str, dict[str, Any]], as_of: str, market: AnyMarket
 ) -> dict[str, Node]:
     timeframe, groups, plugins = composed.recipe.timeframe, composed.groups, composed.root.plugins
     rules = written_back(groups["validation"], "validation", plugins)
+    _check_reference(rules, market)
     heads = {name: head_node(composed.heads[name], parts) for name, parts in built.items()}
     sets, trades = feature_sets(heads), trade_rules(built)
     lookback = checked_lookback(composed.recipe.lookback, built)
@@ -214,6 +215,17 @@ def _stages(
     return {stage: config.model_dump(mode="json") for stage, config in configs.items()}
 
 
+def _check_reference(rules: Node, market: AnyMarket) -> None:
+    if isinstance(market, Pool) and rules.get("reference"):
+        raise ConfigError(
+            f"{market.name} is several markets, and the second source is a series of one",
+            where="validation.reference",
+            found=rules["reference"],
+            fix="leave it out, and check a member alone: market="
+            f"{market.members[0].name} validation.reference=…",
+        )
+
+
 def _train(composed: Composed, heads: Mapping[str, Node], lookback: int) -> train.Config:
     groups, plugins, timeframe = composed.groups, composed.root.plugins, composed.recipe.timeframe
     split, calibration = (
@@ -233,7 +245,7 @@ def _train(composed: Composed, heads: Mapping[str, Node], lookback: int) -> trai
 
 
 def _evaluate(
-    composed: Composed, built: Mapping[str, Mapping[str, Any]], as_of: str, market: Market
+    composed: Composed, built: Mapping[str, Mapping[str, Any]], as_of: str, market: AnyMarket
 ) -> evaluate.Config:
     run = {
         "recipe": composed.choices.recipe,

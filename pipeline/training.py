@@ -24,7 +24,7 @@ from pipeline.models.base import (
     Samples,
 )
 from pipeline.models.calibration import Calibration, NoCalibration
-from pipeline.models.majority import Majority
+from pipeline.models.member_shares import training_shares
 from pipeline.models.nested_calibration import CalibrationFit, OutOfFoldRows, calibrated_on
 from pipeline.models.probabilities import check_probabilities
 from pipeline.models.windows import step_of
@@ -40,8 +40,8 @@ class TrainedHead:
 
     ``predictions`` is keyed like the features: ``fold``, one ``p_<class>`` per class
     (out-of-fold probabilities, calibrated inside the folds) and one ``base_<class>`` per class
-    (shares in that fold's training rows); with a learned label also ``label``, by what that fold's
-    training rows taught.
+    (`pipeline.models.member_shares.training_shares` of that fold); with a learned label also
+    ``label``, by what that fold's training rows taught.
     ``reports``, ``rules`` and ``calibrations`` have one entry for each fold and the refit's last;
     ``importance`` is that of the folds' models, uncalibrated, on out-of-fold rows.
     """
@@ -253,7 +253,7 @@ def _predict_fold(
     train, test = (samples.take(rows).judged(rule) for rows in (fold.train, fold.test))
     fitted = model.fit(train, rng)
     probability = fitted.predict_proba(test.table, test.rows)
-    base = Majority().fit(train, rng).predict_proba(test.table, test.rows)
+    base = training_shares(train, test)
     check_probabilities(probability)
     columns = _columns(train.classes, probability)
     columns |= {f"base_{name}": base[:, k] for k, name in enumerate(train.classes)}

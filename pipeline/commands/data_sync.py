@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ from pipeline.errors import ConfigError, DataError, RetryLater
 from pipeline.market.candles import duration, moment
 from pipeline.market.holes import KINDS
 from pipeline.market.plan import Ends
+from pipeline.market.pool import Pool
 from pipeline.market.sync import How, SyncReport, sync
 from pipeline.operations.revisions import mark_revised
 from pipeline.operations.target import Target, resolve
@@ -38,24 +39,34 @@ class _Wanted:
 
 
 def main(asked: argparse.Namespace) -> int:
-    """Fetch what is missing, tell what came."""
+    """Fetch what is missing, tell what came; of a pool, member after member."""
     wanted, now = _wanted(asked.words), pd.Timestamp.now(tz="UTC")
     with candle_bar("sync") as bar:
         bar.note("asking for the newest candle")
-        target = resolve(wanted.words, checkout() / "conf", home(), now, bar.note)
-        start, end = _ends(wanted, target)
-        run, held = target.plan.run, target.store.sources(target.series)
+        pool = resolve(wanted.words, checkout() / "conf", home(), now, bar.note)
+        start, end = _ends(wanted, pool)
         how = How(now=now, notify=bar.candles, force=asked.force, repair=asked.repair)
-        report = sync(
-            target.store, target.exchange, run.market.instrument, run.timeframe, start, end, how
-        )
-    registry = Registry(home() / "models" / "registry")
-    marked = mark_revised(registry, target.store, target.series, now)
-    missing, others = _missing(target, start, end), _others(target, held)
-    came = Came(report, target, start, missing, others, marked)
-    print(json.dumps(facts(came)) if asked.json else "\n".join(story(came, how)))
-    _require_some(report, start, end)
+        members = [replace(pool, market=market) for market in pool.market.members]
+        every = [_sync(target, start, end, how) for target in members]
+    told = [facts(came) for came in every]
+    if asked.json:
+        print(json.dumps({"members": told} if isinstance(pool.market, Pool) else told[0]))
+    else:
+        print("\n".join(line for came in every for line in story(came, how)))
+    for came in every:
+        _require_some(came.report, start, end)
     return 0
+
+
+def _sync(target: Target, start: pd.Timestamp, end: pd.Timestamp, how: How) -> Came:
+    assert how.now is not None
+    timeframe, held = target.plan.run.timeframe, target.store.sources(target.series)
+    instrument = target.only_market.instrument
+    report = sync(target.store, target.exchange, instrument, timeframe, start, end, how)
+    registry = Registry(home() / "models" / "registry")
+    marked = mark_revised(registry, target.store, target.series, how.now)
+    missing, others = _missing(target, start, end), _others(target, held)
+    return Came(report, target, start, missing, others, marked)
 
 
 def _wanted(words: Sequence[str]) -> _Wanted:

@@ -122,7 +122,7 @@ def _candles(target: Target, now: pd.Timestamp) -> pd.DataFrame:
     store, series, run = target.store, target.series, target.plan.run
     if target.exchange.reachable and store.lacks(series, start, end):
         how = How(now=now)
-        sync(store, target.exchange, run.market.instrument, run.timeframe, start, end, how)
+        sync(store, target.exchange, target.only_market.instrument, run.timeframe, start, end, how)
     candles = store.read(series, start, end)
     if candles.empty:
         raise DataError(

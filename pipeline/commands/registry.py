@@ -24,7 +24,8 @@ COMPARE = "compare"
 TOLD = (
     "difference: log loss of {version} less that of {against}, in nats a row; below 0 is better. "
     "low, high: its 90 % interval. same_loss: p of equal log loss (Diebold-Mariano). same_hits: p "
-    "of being right equally often (McNemar)."
+    "of being right equally often (McNemar). log_loss, brier_skill: of each on the common rows, "
+    "the skill of both over the class shares that {against} was trained on."
 )
 
 
@@ -41,11 +42,18 @@ def _compare(argv: Sequence[str]) -> int:
     made = parser(
         "registry compare",
         "Hold a version against another on rows that neither was fitted on.",
-        ["vintage registry compare demo/SIM-BTC v0002 champion"],
+        [
+            "vintage registry compare demo/SIM-BTC v0002 champion",
+            "vintage registry compare upbit_pooled/KRW-ALL champion --against-slot "
+            "upbit_hourly/KRW-SOL",
+        ],
     )
     made.add_argument("slot", metavar="SLOT")
     made.add_argument("version", metavar="VERSION")
     made.add_argument("against", metavar="AGAINST", nargs="?", default=CHAMPION)
+    made.add_argument(
+        "--against-slot", metavar="SLOT", help="the slot of AGAINST; default: the same"
+    )
     made.add_argument("--root", type=Path, help="default: models/registry of the checkout")
     made.add_argument("--json", action="store_true", help="print one JSON object")
     return _told(parse(made, argv))
@@ -55,8 +63,10 @@ def _told(asked: argparse.Namespace) -> int:
     comparing = importlib.import_module("pipeline.operations.comparing")
     stores = importlib.import_module("pipeline.market.store")
     registry, slot = Registry(asked.root or default_root()), Slot.parse(asked.slot)
+    other = Slot.parse(asked.against_slot) if asked.against_slot else slot
     store = stores.CandleStore(registry.root.parent.parent / "data" / "store")
-    compared = comparing.compare_versions(registry, slot, asked.version, asked.against, store)
+    ours, theirs = comparing.Named(slot, asked.version), comparing.Named(other, asked.against)
+    compared = comparing.compare_versions(registry, ours, theirs, store)
     print(json.dumps(_facts(slot, compared)) if asked.json else _table(compared))
     return 0
 
@@ -84,7 +94,16 @@ def _table(compared: Compared) -> str:
     if word == "undecidable":
         both = f"{compared.version} and {compared.against}"
         said = f"Which of {both} is better by log loss is undecidable."
-    return f"{said}\n\n{table(rows)}\n\n{told('columns', TOLD.format(**names))}\n\n{money}"
+    tables = [table(rows), *([table(_scored(compared))] if compared.scored else [])]
+    return "\n\n".join([said, *tables, told("columns", TOLD.format(**names)), money])
+
+
+def _scored(compared: Compared) -> list[dict[str, Any]]:
+    return [
+        {"head": head, "version": name, "log_loss": one.log_loss, "brier_skill": one.brier_skill}
+        for head, both in compared.scored.items()
+        for name, one in zip((compared.version, compared.against), both, strict=True)
+    ]
 
 
 def _row(head: str, found: Difference) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from pipeline.commands.head_figures import score_lines
 from pipeline.config import home
 from pipeline.errors import GateError
 from pipeline.evaluation.metrics import is_constant
+from pipeline.market.pool import MEMBERS, Pool
+from pipeline.market.pool_quality import LEFT_OUT
 from pipeline.operations.retrain import REFUSED, Outcome, Places, retrain
 from pipeline.operations.target import resolve
 
@@ -80,6 +82,7 @@ def _story(outcome: Outcome) -> str:
         *score_lines(outcome.candidate),
         *_knew(outcome),
         *_learned(outcome),
+        *_members(outcome),
         "",
         told("verdict", outcome.verdict.sentence),
         *_against(outcome),
@@ -109,6 +112,25 @@ def _learned(outcome: Outcome) -> list[str]:
     heads = outcome.candidate.out_of_fold.items()
     same = [name for name, head in heads if is_constant(head.frame, head.classes)]
     return [f"  learned   nothing: {', '.join(same)} says the same of every candle"] * bool(same)
+
+
+def _members(outcome: Outcome) -> list[str]:
+    """The skill on each member of a pool, and why one was left out."""
+    if not isinstance(market := outcome.target.market, Pool):
+        return []
+    lines = []
+    for member in market.members:
+        facts = outcome.candidate.quality[MEMBERS].get(member.name, {})
+        each = [parts[member.name] for parts in outcome.candidate.by_member if member.name in parts]
+        told = f"left out: {facts[LEFT_OUT]}" if LEFT_OUT in facts else _skill(each)
+        lines.append(f"  {member.name:<9} {told}")
+    return lines
+
+
+def _skill(heads: list[dict[str, Any]]) -> str:
+    found = [head["metrics"]["brier_skill"] for head in heads if head["metrics"]]
+    skills = ", ".join(f"{each['value']:+z.3f}" for each in found) or "none"
+    return f"skill {skills}, on {heads[0]['rows'] if heads else 0} rows"
 
 
 def _from_others(quality: dict[str, Any], feed: str) -> str:
@@ -144,9 +166,17 @@ def _near(path: Path) -> Path:
 
 
 def _next(outcome: Outcome) -> list[str]:
-    served = [f"  vintage predict {outcome.target.words}"] * bool(outcome.pointer)
+    served = [f"  vintage predict {_predicted(outcome)}"] * bool(outcome.pointer)
     if _refused(outcome):
         served = [f"{line}   # {outcome.before}, the champion" for line in served]
         shown = f"  vintage registry show {outcome.target.slot} {outcome.version}"
         return ["Next:", shown, *served]
     return ["Next:", *served, f"  vintage registry show {outcome.target.slot}"]
+
+
+def _predicted(outcome: Outcome) -> str:
+    """The words that ask for a signal: of a pool those of its first member."""
+    market, words = outcome.target.market, outcome.target.words
+    if isinstance(market, Pool):
+        return words.replace(f"market={market.name}", f"market={market.members[0].name}")
+    return words

@@ -14,23 +14,23 @@ ONE_SIDED_95 = 1.645
 
 
 def effective_rows(joined: pd.DataFrame, timeframe: str) -> float:
-    """Sum of the average uniqueness of the scored rows' label intervals, market by market.
+    """Sum of the average uniqueness of the scored rows' label intervals, all markets together.
 
-    Markets move together, so the sum over markets is an upper bound for a pooled recipe.
+    Markets move together: rows of several markets at one moment count as one row, as if they
+    told the same. That is a lower bound where they do not.
     """
     return independent_rows(joined, duration(timeframe))
 
 
 def independent_rows(labelled: pd.DataFrame, step: pd.Timedelta) -> float:
     """The same of any rows keyed (market, time) with ``ends_at``, `step` apart at the closest."""
-    total = 0.0
-    for _, rows in labelled.groupby(level="market", sort=True):
-        time = pd.DatetimeIndex(rows.index.get_level_values("time"))
-        origin = time.min()
-        starts = np.asarray((time - origin) // step, "int64")
-        ends = np.asarray((pd.DatetimeIndex(rows["ends_at"]) - step - origin) // step, "int64")
-        total += float(average_uniqueness(starts, ends).sum())
-    return total
+    if labelled.empty:
+        return 0.0
+    time = pd.DatetimeIndex(labelled.index.get_level_values("time"))
+    origin = time.min()
+    starts = np.asarray((time - origin) // step, "int64")
+    ends = np.asarray((pd.DatetimeIndex(labelled["ends_at"]) - step - origin) // step, "int64")
+    return float(average_uniqueness(starts, ends).sum())
 
 
 def skill(loss: Floats, base_loss: Floats) -> float:

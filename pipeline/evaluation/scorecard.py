@@ -69,13 +69,18 @@ def scorecard(
     dict
         ``metrics``: figure by name, see `pipeline.evaluation.measures`; ``by_regime`` and
         ``by_month``: for each regime and each month of UTC ``rows``, ``effective_rows`` and the
-        ``metrics`` that are sums over rows or tell the direction.
+        ``metrics`` that are sums over rows or tell the direction; of several markets also
+        ``by_member``, the same for each.
     """
     others = baselines(joined, classes, timeframe, labels, candles)
     head = Head(joined, classes, timeframe, others)
     regime = at_rows(regimes_of(candles), joined.index).to_numpy()
     month = pd.DatetimeIndex(joined.index.get_level_values("time")).strftime("%Y-%m").to_numpy()
+    market = joined.index.get_level_values("market").to_numpy()
+    members = sorted({*market}) if len({*market}) > 1 else []
+    by_member = {name: _part(head.take(market == name)) for name in members}
     return {
+        **({"by_member": by_member} if by_member else {}),
         "metrics": figures(head),
         "by_regime": {name: _part(head.take(regime == name)) for name in REGIMES},
         "by_month": {name: _part(head.take(month == name)) for name in sorted({*month})},

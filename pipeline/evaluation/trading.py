@@ -74,12 +74,7 @@ class Trading:
         """Returns of UTC calendar days, 0 where nothing moved."""
         if self.result is None:
             return np.empty(0)
-        curve = self.result.curve["equity"]
-        day = (pd.DatetimeIndex(curve.index) - MINUTE).floor("D")
-        last = curve.groupby(day).last().resample("D").ffill()
-        worth = np.r_[1.0, last.to_numpy("float64")]
-        before = np.where(worth[:-1] > 0.0, worth[:-1], np.nan)
-        return np.asarray(np.nan_to_num(worth[1:] / before - 1.0))
+        return daily_returns(self.result.curve["equity"])
 
     def flat(self) -> dict[str, float]:
         """The figures that stand beside the scores, without those that mean nothing here."""
@@ -100,18 +95,31 @@ class Trading:
         """What the start became, one row for a moment and a series; the last moment is kept."""
         if self.result is None:
             return pd.DataFrame(columns=["time", "series", "equity"])
-        curve = self.result.curve
-        every = -(-len(curve) // MOST_MOMENTS)
-        drawn = curve.iloc[::-1][::every][::-1][list(SERIES)].rename(columns=SERIES)
-        moments = pd.DatetimeIndex(drawn.index).strftime("%Y-%m-%dT%H:%MZ")
-        drawn.index = moments.rename("time")
-        return drawn.reset_index().melt("time", var_name="series", value_name="equity")
+        return drawn_equity(self.result.curve)
 
     def trades(self) -> pd.DataFrame:
         """Every trade at the first multiple of the costs; no row and no column without any."""
         if self.result is None:
             return pd.DataFrame()
         return self.result.first.trades.table().drop(columns=["entry_row", "exit_row"])
+
+
+def daily_returns(equity: pd.Series[float]) -> Floats:
+    """Returns of UTC calendar days of an equity by the close of candles, 0 where nothing moved."""
+    day = (pd.DatetimeIndex(equity.index) - MINUTE).floor("D")
+    last = equity.groupby(day).last().resample("D").ffill()
+    worth = np.r_[1.0, last.to_numpy("float64")]
+    before = np.where(worth[:-1] > 0.0, worth[:-1], np.nan)
+    return np.asarray(np.nan_to_num(worth[1:] / before - 1.0))
+
+
+def drawn_equity(curve: pd.DataFrame) -> pd.DataFrame:
+    """At most so many moments of a backtest's curve, one row for a moment and a series."""
+    every = -(-len(curve) // MOST_MOMENTS)
+    drawn = curve.iloc[::-1][::every][::-1][list(SERIES)].rename(columns=SERIES)
+    moments = pd.DatetimeIndex(drawn.index).strftime("%Y-%m-%dT%H:%MZ")
+    drawn.index = moments.rename("time")
+    return drawn.reset_index().melt("time", var_name="series", value_name="equity")
 
 
 def trade(

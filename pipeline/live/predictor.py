@@ -82,13 +82,15 @@ class Predictor:
             )
         return signal
 
-    def answer(self, candles: pd.DataFrame) -> Answer:
+    def answer(self, candles: pd.DataFrame, market: str = "") -> Answer:
         """What every head says at the last of the given final candles.
 
         Parameters
         ----------
         candles
             One market's candle frame, at least `memory` long where the venue has that many.
+        market
+            Whose candles they are: a member, where the slot is that of a pool; else the slot's.
 
         Raises
         ------
@@ -100,7 +102,7 @@ class Predictor:
         known_at = opened + duration(self.bundle.timeframe)
         at = Moment(
             slot=str(self.slot),
-            market=self.slot.market,
+            market=market or self.slot.market,
             candle=opened.isoformat(),
             known_at=known_at.isoformat(),
             version=self.version,

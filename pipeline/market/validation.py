@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import Field, field_validator
@@ -76,7 +76,8 @@ class Validation(Record):
 
     ``stop`` ends the run; ``drop`` leaves the rows out; ``quarantine`` does too and keeps them to
     look at; ``count`` lets them through and tells how many there are. A check that looks at the
-    whole cut can stop or count.
+    whole cut can stop or count. A member of a pool that a check stops at ends the run too, unless
+    `broken_member` says to leave it out.
     """
 
     min_rows: Annotated[int, Field(ge=1, description="candles")] = 300
@@ -95,6 +96,7 @@ class Validation(Record):
     least_common: Annotated[int, Field(ge=24, description="candles of both sources")] = 48
     verdicts: dict[str, Verdict] = Field(default_factory=lambda: dict(DEFAULTS))
     reference: str | None = None
+    broken_member: Literal["stop", "leave_out"] = "stop"
 
     @field_validator("verdicts")
     @classmethod

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from pipeline.models.base import Floats, Rows, Samples
 from pipeline.models.calibration import Calibration, Calibrator, Classes
@@ -79,7 +80,7 @@ def calibrated_on(
         kept = purge(every.rows, test, samples.time, samples.ends_at).train
         every = every.take(np.isin(every.rows, kept))
     distinct = np.unique(every.rows)
-    effective, least = samples.weight[distinct].sum(), calibration.least_effective_rows
+    effective, least = _effective(samples, distinct), calibration.least_effective_rows
     if effective < least:
         why_not = f"{effective:.1f} effective rows of the {least:g} that it needs"
         return CalibrationFit(why_not=why_not)
@@ -88,3 +89,9 @@ def calibrated_on(
         return CalibrationFit(why_not=f"no row of {', '.join(missing)}")
     weight = samples.weight[every.rows]
     return CalibrationFit(calibration.fit(every.probability, every.label, weight), len(distinct))
+
+
+def _effective(samples: Samples, rows: Rows) -> float:
+    """Of the market that has most: several at one moment tell no more than one."""
+    market = samples.index[rows].get_level_values("market")
+    return float(pd.Series(samples.weight[rows]).groupby(np.asarray(market)).sum().max())

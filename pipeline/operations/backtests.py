@@ -12,11 +12,13 @@ import pandas as pd
 from pipeline.config import Node
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.backtest import Profile, Setup
+from pipeline.evaluation.comparison import OutOfFold
 from pipeline.evaluation.trading import Predicted, Trading, trade
 from pipeline.market.candles import duration
-from pipeline.market.exchanges.base import Market
+from pipeline.market.pool import Pool, member_of, parse_market
 from pipeline.market.store import CandleStore, Series
 from pipeline.operations.candidate import out_of_fold_of
+from pipeline.operations.serve import serving_slot
 from pipeline.operations.target import UNKNOWN_YET, Target, resolve
 from pipeline.trial import digest_of
 from registry.errors import RegistryError
@@ -62,6 +64,9 @@ class Backtested:
 def backtest_version(asked: Asked, conf: Path, home: Path) -> Backtested:
     """Backtest the out-of-fold rows that a version carries, on candles of the store.
 
+    Of a pool's version, the rows of the member that words name; its champion is taken where the
+    member has no version of its own.
+
     Profile and costs are those the version was evaluated with, unless words name others. Another
     profile than its own counts as a trial of the slot: the best of many is high by luck.
 
@@ -75,22 +80,22 @@ def backtest_version(asked: Asked, conf: Path, home: Path) -> Backtested:
         When the store does not hold the candles.
     """
     target = _target(asked, conf, home)
+    _require_one(asked, target)
     registry = Registry(home / "models" / "registry")
-    verified = registry.open(target.slot, asked.version or _served(registry, target.slot))
+    slot = target.slot if registry.versions(target.slot) else serving_slot(target, registry)
+    verified = registry.open(slot, asked.version or _served(registry, slot))
     card = verified.card()
     setup = _setup(asked, card, target)
-    heads = {
-        name: Predicted(each.frame, each.classes) for name, each in out_of_fold_of(verified).items()
-    }
+    heads = {name: _predicted(each, setup) for name, each in out_of_fold_of(verified).items()}
     candles = _candles(target.store, card, setup, heads)
     trading = trade(heads, candles, setup, setup.profile.execution(setup.timeframe))
     if trading.result is None:
         raise ConfigError(
-            trading.why_not, where=f"{target.slot} {verified.version}", fix="name another slot"
+            trading.why_not, where=f"{slot} {verified.version}", fix="name another slot"
         )
-    _count(registry.root, target, verified, setup.profile)
-    trials = max(count_trials(registry.root, target.slot), 1)
-    return Backtested(target.slot, verified.version, trading, trials)
+    _count(registry.root, slot, verified, setup.profile)
+    trials = max(count_trials(registry.root, slot), 1)
+    return Backtested(slot, verified.version, trading, trials)
 
 
 def _target(asked: Asked, conf: Path, home: Path) -> Target:
@@ -109,6 +114,17 @@ def _target(asked: Asked, conf: Path, home: Path) -> Target:
     return resolve([*words, f"as_of={UNKNOWN_YET}"], conf, home, pd.Timestamp(UNKNOWN_YET))
 
 
+def _require_one(asked: Asked, target: Target) -> None:
+    if asked.slot and isinstance(target.market, Pool):
+        raise ConfigError(
+            "the slot is that of several markets, each of which is traded on its own",
+            found=str(asked.slot),
+            fix=f"name one: vintage backtest recipe={asked.slot.recipe} "
+            f"market={target.market.members[0].name}"
+            + (f" exchange={asked.slot.exchange}" if asked.slot.exchange else ""),
+        )
+
+
 def _served(registry: Registry, slot: Slot) -> str:
     """The champion, or the newest version where there is none."""
     if pointer := champion(registry.root, slot):
@@ -123,13 +139,18 @@ def _served(registry: Registry, slot: Slot) -> str:
 
 def _setup(asked: Asked, card: Node, target: Target) -> Setup:
     told = card["config"]["evaluate"]
-    profile, market = target.plan.run.backtest, target.market
+    profile, market = target.plan.run.backtest, target.only_market
     if "backtest" in told and not _names(asked.words, "backtest"):
         profile = Profile.parse(told["backtest"], f"{CARD_PLACE}.backtest")
     if "traded" in told and not _names(asked.words, "market"):
-        market = Market.parse(told["traded"], f"{CARD_PLACE}.traded")
+        market = member_of(parse_market(told["traded"], f"{CARD_PLACE}.traded"), market.name)
     profile.execution(card["timeframe"])
     return Setup(profile, market, card["timeframe"])
+
+
+def _predicted(head: OutOfFold, setup: Setup) -> Predicted:
+    rows = head.frame[head.frame.index.get_level_values("market") == setup.market.name]
+    return Predicted(rows, head.classes)
 
 
 def _names(words: Sequence[str], group: str) -> bool:
@@ -164,7 +185,7 @@ def _candles(
     return candles
 
 
-def _count(root: Path, target: Target, verified: VerifiedBundle, profile: Profile) -> None:
+def _count(root: Path, slot: Slot, verified: VerifiedBundle, profile: Profile) -> None:
     card = verified.card()
     stages = {name: told for name, told in card["config"].items() if name != "signal"}
     told = profile.model_dump(mode="json")
@@ -174,4 +195,4 @@ def _count(root: Path, target: Target, verified: VerifiedBundle, profile: Profil
     models = sorted({head["model"] for head in card["heads"].values()})
     choices = {"version": verified.version, "backtest": told}
     trial = Trial(digest_of(tried), ", ".join(models), choices, "backtest")
-    record_trial(root, target.slot, trial)
+    record_trial(root, slot, trial)

@@ -34,6 +34,7 @@ CARD = "card.json"
 class Candidate:
     """Files of a version to be, the figures measured on it, and its out-of-fold rows.
 
+    `by_member` has each head's figures on every member of a pool, of one market nothing;
     `timings` tell what each stage cost when it last ran, `candles` where the run's clean candles
     lie; they are no part of the version.
     """
@@ -46,6 +47,7 @@ class Candidate:
     timings: dict[str, Timing]
     candles: Path
     revisions_known: tuple[str, ...] = ()
+    by_member: tuple[Node, ...] = ()
 
 
 def collect(workspace: Workspace, slot: Slot, run: RunFacts) -> Candidate:
@@ -90,6 +92,7 @@ def collect(workspace: Workspace, slot: Slot, run: RunFacts) -> Candidate:
         revisions_known=tuple(_json(workspace, paths.RAW_MANIFEST).get("revisions_known", ())),
         timings={stage: timing for stage, timing in timings.items() if timing},
         candles=workspace.path(paths.CLEAN),
+        by_member=tuple(detail.get("by_member", {}) for detail in details.values()),
     )
 
 

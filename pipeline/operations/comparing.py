@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from pipeline.errors import ConfigError, DataError, VintageError
 from pipeline.evaluation.backtest import Profile, Setup
 from pipeline.evaluation.comparison import Difference, OutOfFold, compare
 from pipeline.evaluation.money_comparison import common_moments, compare_money
+from pipeline.evaluation.side_by_side import Scored, side_by_side
 from pipeline.market.candles import duration
 from pipeline.market.exchanges.base import Market
 from pipeline.market.store import CandleStore, Series
@@ -43,13 +45,18 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One version against another: all rows of all heads together, each head alone, and money."""
+    """One version against another: all rows of all heads together, each head alone, and money.
+
+    `scored` are both, the version first, on the rows that they have in common, by head, where they
+    are of two slots.
+    """
 
     version: str
     against: str
     together: Difference
     heads: Mapping[str, Difference]
     money: MoneyEvidence
+    scored: Mapping[str, tuple[Scored, Scored]] = field(default_factory=dict)
 
 
 def difference(ours: Side, theirs: Side) -> Difference:
@@ -61,9 +68,10 @@ def difference(ours: Side, theirs: Side) -> Difference:
 
 def money(ours: Side, theirs: Side, store: CandleStore) -> MoneyEvidence:
     """Trade both by the candidate's profile and costs, on candles of the store."""
-    if why_not := _apart(ours, theirs) or ("" if ours.setup else "no profile to trade by is known"):
+    if why_not := _apart(ours, theirs):
         return MoneyEvidence(comparable=False, why_not=why_not)
-    assert ours.setup is not None
+    if ours.setup is None:
+        return MoneyEvidence(comparable=False, why_not="no profile tells how to trade one market")
     try:
         candles = _candles(ours, theirs, ours.setup, store)
         return compare_money(ours.heads, theirs.heads, candles, ours.setup)
@@ -71,13 +79,22 @@ def money(ours: Side, theirs: Side, store: CandleStore) -> MoneyEvidence:
         return MoneyEvidence(comparable=False, why_not=error.what)
 
 
+class Named(NamedTuple):
+    """A version of a slot, or the pointer that names it."""
+
+    slot: Slot
+    version: str
+
+
 def compare_versions(
-    registry: Registry, slot: Slot, version: str, against: str, store: CandleStore
+    registry: Registry, ours: Named, theirs: Named, store: CandleStore
 ) -> Compared:
     """Hold a version against another one as a candidate is held against the champion.
 
     Parameters
     ----------
+    theirs
+        Of the same slot, or of another one: a pool and one of its members have rows in common.
     store
         Candles that the signals of both are traded on.
 
@@ -86,16 +103,29 @@ def compare_versions(
     RegistryError
         When there is no such version, or it is damaged.
     """
-    opened = [registry.open(slot, name) for name in (version, against)]
-    ours, theirs = (Side.of(verified) for verified in opened)
-    shared = [name for name in ours.heads if name in theirs.heads]
-    alone = {name: difference(*(_alone(side, name) for side in (ours, theirs))) for name in shared}
+    opened = [registry.open(*named) for named in (ours, theirs)]
+    first, second = (Side.of(verified) for verified in opened)
+    shared = [name for name in first.heads if name in second.heads]
+    alone = {name: difference(_alone(first, name), _alone(second, name)) for name in shared}
+    apart = ours.slot != theirs.slot
+    names = [
+        f"{named.slot} {found.version}" if apart else found.version
+        for named, found in zip((ours, theirs), opened, strict=True)
+    ]
+    scored = {
+        name: found
+        for name in shared
+        if apart
+        and alone[name].comparable
+        and (found := side_by_side(first.heads[name], second.heads[name]))
+    }
     return Compared(
-        version=opened[0].version,
-        against=opened[1].version,
-        together=difference(ours, theirs),
+        version=names[0],
+        against=names[1],
+        together=difference(first, second),
         heads=alone,
-        money=money(ours, theirs, store),
+        money=money(first, second, store),
+        scored=scored,
     )
 
 

@@ -121,14 +121,13 @@ def stored_rows(words: Sequence[str], conf: Path, home: Path, now: pd.Timestamp)
     cut = any(word.startswith(AS_OF) for word in words)
     given = words if cut else [*words, f"{AS_OF}{UNKNOWN_YET}"]
     target = resolve(given, conf, home, now)
-    end = moment(target.plan.run.as_of) if cut else None
+    end, market = moment(target.plan.run.as_of) if cut else None, target.only_market.name
     candles = target.store.read(target.series, end=end)
     if candles.empty:
         raise _nothing_stored(target)
     config = stage.Config.parse(target.plan.stages["features"], "features")
     name = _only(config)
     features: FeatureSet = build(config.sets[name], f"features={name}", target.plan.plugins)
-    market = target.market.name
     keyed = key_by_market(candles, market)
     rule = config.trades.get(name)
     table = stage.compute(keyed, features, rule, config.timeframe, config.lookback)

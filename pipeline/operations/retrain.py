@@ -17,6 +17,7 @@ from pipeline.evaluation.comparison import NO_ROWS, Difference
 from pipeline.evaluation.evidence import evidence_of
 from pipeline.frames import read_frame
 from pipeline.market.candles import moment
+from pipeline.market.pool import Pool
 from pipeline.operations import candidate as candidates
 from pipeline.operations.build_run import reproduce
 from pipeline.operations.candidate import Candidate
@@ -102,7 +103,8 @@ def retrain(
             workspace = prepare(places.home, places.checkout, target.slot, target.choices)
             log.event("retrain_started", slot=str(target.slot), as_of=target.plan.run.as_of)
             ran = reproduce(workspace, places.home, progress).ran
-            mark_revised(places.registry, target.store, target.series, now)
+            for market in target.market.members:
+                mark_revised(places.registry, target.store, target.series_of(market), now)
             built = candidates.collect(workspace, target.slot, target.plan.run)
             outcome = _decide(target, places, built, now, ran)
     except Timeout:
@@ -216,7 +218,8 @@ def _against(
     card, run = incumbent.card(), target.plan.run
     if card["feed"] != run.feed:
         return None
-    setup = Setup(run.backtest, run.market, run.timeframe)
+    pool = isinstance(run.market, Pool)
+    setup = None if pool else Setup(run.backtest, target.only_market, run.timeframe)
     ours = Side(run.feed, run.timeframe, built.out_of_fold, setup)
     theirs, found = _difference(ours, built, target, incumbent)
     return ChampionEvidence(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from pipeline import log
 from pipeline.market.candles import moment
+from pipeline.market.pool import MEMBERS
 from pipeline.market.revisions import Revision
 from pipeline.market.store import CandleStore, Series
 from registry.errors import RegistryError
@@ -52,14 +53,19 @@ def _touched(
         try:
             pointer = champion(registry.root, slot)
             version = pointer.version if pointer else None
-            if version is None or not _reads(card := registry.card(slot, version), series):
+            read = _read_of(registry.card(slot, version), series) if version else None
+            if version is None or read is None:
                 continue
             events = registry.events(slot, version)
         except RegistryError as error:
             log.event("champion_unreadable", slot=str(slot), why=str(error))
             continue
         known = _known(events)
-        newer = [revision for revision in _inside(card, revisions) if revision.key not in known]
+        newer = [
+            revision
+            for revision in _inside(read, revisions)
+            if known.isdisjoint((revision.key, f"{series.market} {revision.key}"))
+        ]
         if newer and all(event["event"] != EVENT for event in events):
             yield slot, version, newer
 
@@ -75,9 +81,14 @@ def _mark(
     return marked
 
 
-def _reads(card: dict[str, Any], series: Series) -> bool:
-    names = (card.get("feed"), card.get("market"), card.get("timeframe"))
-    return names == (series.feed, series.market, series.timeframe)
+def _read_of(card: dict[str, Any], series: Series) -> dict[str, Any] | None:
+    """First and last candle of a series that a version learnt from; None where it did not."""
+    if (card.get("feed"), card.get("timeframe")) != (series.feed, series.timeframe):
+        return None
+    data: dict[str, Any] = card["data"]
+    members = card.get("quality", {}).get(MEMBERS, {card.get("market"): data})
+    span: dict[str, Any] = members.get(series.market, {})
+    return span if "first" in span else None
 
 
 def _known(events: list[dict[str, Any]]) -> set[str]:
@@ -86,6 +97,6 @@ def _known(events: list[dict[str, Any]]) -> set[str]:
     return {key for keys in known if isinstance(keys, list) for key in keys}
 
 
-def _inside(card: dict[str, Any], revisions: list[Revision]) -> list[Revision]:
-    first, last = (moment(str(card["data"][name])) for name in ("first", "last"))
+def _inside(span: dict[str, Any], revisions: list[Revision]) -> list[Revision]:
+    first, last = (moment(str(span[name])) for name in ("first", "last"))
     return [revision for revision in revisions if first <= revision.time <= last]

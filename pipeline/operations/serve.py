@@ -12,10 +12,13 @@ from pipeline.evaluation.trading import ROLES
 from pipeline.live.answers import Answer
 from pipeline.live.predictor import Predictor, Serving
 from pipeline.market.candles import duration, moment
+from pipeline.market.pool import MEMBERS
+from pipeline.market.pool_quality import LEFT_OUT
 from pipeline.market.sync import sync
 from pipeline.operations.target import Target
 from registry.errors import RegistryError
 from registry.pointers import champion
+from registry.slots import Slot
 from registry.versions import Registry
 
 
@@ -25,6 +28,8 @@ def predict(target: Target, registry: Registry) -> Answer:
     Entries and exits are held against the thresholds that the champion's backtest profile
     states, or another profile that the words name.
 
+    A member of the recipe's own pool without a champion of its own is answered by the pool's.
+
     Raises
     ------
     RegistryError
@@ -32,22 +37,25 @@ def predict(target: Target, registry: Registry) -> Answer:
     DataError
         When the candles do not reach as_of.
     """
-    pointer = champion(registry.root, target.slot)
+    market = target.only_market.name
+    slot = serving_slot(target, registry)
+    pointer = champion(registry.root, slot)
     if pointer is None:
         raise RegistryError(
-            f"there is no champion yet ({target.slot}). To do: vintage retrain {target.words}."
+            f"there is no champion yet ({slot}). To do: vintage retrain {_words(target, slot)}."
         )
-    verified = registry.open(target.slot, pointer.version)
+    verified = registry.open(slot, pointer.version)
     card = verified.card()
     _require_same(card, target)
+    _require_learned(card, market)
     serving = Serving(
         mode=pointer.mode,
         action_threshold=card["config"]["signal"]["action_threshold"],
         trained_until=card["as_of"],
         thresholds=_thresholds(card, target),
     )
-    predictor = Predictor.load(target.slot, verified, serving, target.plan.plugins)
-    return predictor.answer(_candles(target, predictor.memory))
+    predictor = Predictor.load(slot, verified, serving, target.plan.plugins)
+    return predictor.answer(_candles(target, predictor.memory), market)
 
 
 def _thresholds(card: Node, target: Target) -> dict[str, float]:
@@ -57,6 +65,32 @@ def _thresholds(card: Node, target: Target) -> dict[str, float]:
     profile = target.plan.run.backtest.model_dump() if named else own
     found = {role: profile.get(THRESHOLDS[column]) for role, (column, _) in ROLES.items()}
     return {role: value for role, value in found.items() if value is not None}
+
+
+def serving_slot(target: Target, registry: Registry) -> Slot:
+    """Whose champion answers for a market: its own slot's, else that of the recipe's pool."""
+    if target.pool is None or champion(registry.root, target.slot) is not None:
+        return target.slot
+    return target.pool
+
+
+def _words(target: Target, slot: Slot) -> str:
+    words = target.words.split()
+    return " ".join(
+        f"market={slot.market}" if word.startswith("market=") else word for word in words
+    )
+
+
+def _require_learned(card: Node, market: str) -> None:
+    """Refuse a member that was left out of what the pool's model learned from."""
+    member = card["quality"].get(MEMBERS, {}).get(market, {})
+    if LEFT_OUT in member:
+        raise ConfigError(
+            f"the champion did not learn from {market}, which was left out",
+            where=card["slot"],
+            found=member[LEFT_OUT],
+            fix="correct its candles and retrain",
+        )
 
 
 def _require_same(card: Node, target: Target) -> None:
@@ -79,7 +113,7 @@ def _candles(target: Target, memory: int) -> pd.DataFrame:
     start = end - memory * step
     held = target.store.span(target.series)
     if target.exchange.reachable and (held is None or held.last + step < end):
-        sync(target.store, target.exchange, target.market.instrument, timeframe, start, end)
+        sync(target.store, target.exchange, target.only_market.instrument, timeframe, start, end)
     candles = target.store.read(target.series, start, end)
     if candles.empty or candles.index[-1] + step < end:
         found = candles.index[-1].isoformat() if len(candles) else "none"

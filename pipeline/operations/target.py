@@ -13,12 +13,14 @@ import pandas as pd
 from pipeline.build import build
 from pipeline.choices import GROUPS, LAST, MARKET, NONE, RECIPE, Choices, choose
 from pipeline.compose import Composed, compose_run, read_root
-from pipeline.conf_groups import parse_words
+from pipeline.conf_groups import parse_words, read_option
 from pipeline.errors import ConfigError, DataError
 from pipeline.market.candles import duration, moment
 from pipeline.market.exchanges.base import Exchange, Market
 from pipeline.market.exchanges.machine import Machine, silent
+from pipeline.market.pool import AnyMarket, Pool, only_market, parse_market
 from pipeline.market.store import CandleStore, Series
+from pipeline.pool_members import with_members
 from pipeline.settings import words_of
 from pipeline.stage_configs import Plan, plan_run
 from registry.slots import Slot
@@ -29,19 +31,38 @@ USUAL = (RECIPE, MARKET, NONE)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One slot and everything needed to build or serve it."""
+    """One slot and everything needed to build or serve it.
+
+    `pool` is the slot of the recipe's own pool, where the market is a member of it.
+    """
 
     choices: Choices
     plan: Plan
     slot: Slot
     exchange: Exchange
-    market: Market
+    market: AnyMarket
     store: CandleStore
+    pool: Slot | None = None
+
+    @property
+    def only_market(self) -> Market:
+        """The market itself, where one is asked for and not a pool.
+
+        Raises
+        ------
+        ConfigError
+            When it is a pool.
+        """
+        return only_market(self.market)
 
     @property
     def series(self) -> Series:
-        """The slot's candles in the store."""
-        return Series(self.exchange.feed, self.market.name, self.plan.run.timeframe)
+        """The market's candles in the store; see `only_market`."""
+        return self.series_of(self.only_market)
+
+    def series_of(self, market: Market) -> Series:
+        """A member's candles in the store."""
+        return Series(self.exchange.feed, market.name, self.plan.run.timeframe)
 
     @property
     def words(self) -> str:
@@ -88,19 +109,18 @@ def resolve(
     explicit = chosen.model_copy(update={"as_of": UNKNOWN_YET}) if newest else chosen
     composed = compose_run(explicit, conf)
     target = _target(explicit, composed, home, tell)
-    if not newest:
-        return target
-    as_of = _last_close(target, now).isoformat()
-    known = {"as_of": as_of}
-    composed = dataclasses.replace(composed, choices=composed.choices.model_copy(update=known))
-    return _target(explicit.model_copy(update=known), composed, home, tell)
+    if newest:
+        known = {"as_of": _last_close(target, now).isoformat()}
+        composed = dataclasses.replace(composed, choices=composed.choices.model_copy(update=known))
+        target = _target(explicit.model_copy(update=known), composed, home, tell)
+    return dataclasses.replace(target, pool=_pool_slot(target, composed, conf))
 
 
-def newest_candle(target: Target, now: pd.Timestamp) -> pd.Timestamp | None:
-    """Open time of the newest final candle: the exchange's, else the store's."""
+def newest_candle(target: Target, market: Market, now: pd.Timestamp) -> pd.Timestamp | None:
+    """Open time of a market's newest final candle: the exchange's, else the store's."""
     if target.exchange.reachable:
-        return target.exchange.newest(target.market.instrument, target.plan.run.timeframe, now)
-    held = target.store.span(target.series)
+        return target.exchange.newest(market.instrument, target.plan.run.timeframe, now)
+    held = target.store.span(target.series_of(market))
     return held.last if held else None
 
 
@@ -121,11 +141,25 @@ def _target(
     )
 
 
+def _pool_slot(target: Target, composed: Composed, conf: Path) -> Slot | None:
+    own = composed.recipe.market
+    pool = parse_market(with_members(read_option(conf, "market", own), conf), f"market={own}")
+    if not isinstance(pool, Pool) or target.market.name not in [each.name for each in pool.members]:
+        return None
+    exchange = target.plan.run.exchange
+    return Slot(target.slot.recipe, pool.name, None if exchange == pool.exchange else exchange)
+
+
 def _last_close(target: Target, now: pd.Timestamp) -> pd.Timestamp:
-    newest = newest_candle(target, now)
+    """Of a pool, the last moment that every member is known to."""
+    return min(_close_of(target, market, now) for market in target.market.members)
+
+
+def _close_of(target: Target, market: Market, now: pd.Timestamp) -> pd.Timestamp:
+    newest = newest_candle(target, market, now)
     if newest is None:
         raise DataError(
-            f"no candles of {target.market.name}",
+            f"no candles of {market.name}",
             where=f"exchange={target.plan.run.exchange}",
             fix="name where they are (exchange=replay exchange.root=FOLDER), or sync first",
         )

@@ -20,6 +20,7 @@ from pipeline.evaluation.metrics import (
     score_head,
     with_outcomes,
 )
+from pipeline.evaluation.pooled_trading import PooledTrading, trade_pool
 from pipeline.evaluation.prediction_paths import mean_over_paths, paths_of
 from pipeline.evaluation.report import ReportFacts, render
 from pipeline.evaluation.scorecard import Card, mean_of_cards, mean_skill, scorecard
@@ -27,7 +28,7 @@ from pipeline.evaluation.trading import Predicted, Trading, trade
 from pipeline.evaluation.training_report import importance_table, loss_table, training_report
 from pipeline.evaluation.training_table import training_markdown
 from pipeline.frames import of_market, read_frame
-from pipeline.market.exchanges.base import Market
+from pipeline.market.pool import AnyMarket, Pool
 from pipeline.runner import Context, Facts, to_json
 from pipeline.stages import paths
 from registry.files import write_atomic
@@ -39,7 +40,7 @@ Frames = dict[str, pd.DataFrame]
 class Config(Record):
     """What was run, what each head's classes mean, how it is judged and how it is traded.
 
-    `traded` is the market with its costs.
+    `traded` is the market with its costs, or the pool with those of its members.
     """
 
     recipe: str
@@ -49,7 +50,7 @@ class Config(Record):
     as_of: str
     gate: GateConfig
     backtest: Profile
-    traded: Market
+    traded: AnyMarket
     heads: dict[str, tuple[str, ...]]
     meanings: dict[str, tuple[str, ...]]
 
@@ -107,10 +108,13 @@ def _card(config: Config, head: str, rows: pd.DataFrame) -> Card:
     return scorecard(rows, config.heads[head], config.timeframe, labels, read_frame(paths.CLEAN))
 
 
-def _trading(config: Config, joined: Frames) -> Trading:
+def _trading(config: Config, joined: Frames) -> Trading | PooledTrading:
     heads = {head: Predicted(rows, config.heads[head]) for head, rows in joined.items()}
-    setup = Setup(config.backtest, config.traded, config.timeframe)
-    return trade(heads, of_market(read_frame(paths.CLEAN), config.market), setup)
+    traded, candles = config.traded, read_frame(paths.CLEAN)
+    setup = Setup(config.backtest, traded.members[0], config.timeframe)
+    if isinstance(traded, Pool):
+        return trade_pool(heads, candles, setup, traded)
+    return trade(heads, of_market(candles, config.market), setup)
 
 
 def _read(path: Path) -> Facts:
@@ -135,7 +139,7 @@ def _details(config: Config, joined: Frames, head: str, scores: dict[str, Scores
 
 
 def _texts(
-    config: Config, joined: Frames, written: dict[Path, Facts], trading: Trading
+    config: Config, joined: Frames, written: dict[Path, Facts], trading: Trading | PooledTrading
 ) -> Iterator[tuple[Path, str]]:
     training = written[paths.TRAINING_REPORT]
     outcomes = [_outcomes(head, rows, config.heads[head]) for head, rows in joined.items()]
@@ -159,7 +163,10 @@ def _outcomes(head: str, joined: pd.DataFrame, classes: tuple[str, ...]) -> pd.D
 
 
 def _report_facts(
-    config: Config, joined: Frames, written: dict[Path, Facts], trading: Trading
+    config: Config,
+    joined: Frames,
+    written: dict[Path, Facts],
+    trading: Trading | PooledTrading,
 ) -> ReportFacts:
     return ReportFacts(
         title=config.title,

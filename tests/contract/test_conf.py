@@ -27,8 +27,10 @@ from pipeline.extended_sets import read_feature_set
 from pipeline.frames import key_by_market
 from pipeline.market.candles import TIMEFRAMES, USUAL, duration, moment
 from pipeline.market.exchanges.base import Exchange, Market
+from pipeline.market.pool import parse_market
 from pipeline.models.base import FeatureTable, Model, Samples
 from pipeline.models.probabilities import check_probabilities
+from pipeline.pool_members import with_members
 from pipeline.runner import STAGES
 from pipeline.splits.fold import Fold, Split, check_folds
 from tests.conftest import AS_OF
@@ -107,9 +109,10 @@ def test_a_recipe_plans_on_the_simulated_exchange(name: str) -> None:
 
 @pytest.mark.parametrize("name", options(CONF, "market"))
 def test_a_market_says_what_and_where_and_what_it_costs(name: str) -> None:
-    node = read_yaml(CONF / "market" / f"{name}.yaml")
-    market = Market.parse(node, name)
+    node = with_members(read_yaml(CONF / "market" / f"{name}.yaml"), CONF)
+    market = parse_market(node, name)
     assert market.name == name
+    assert {Market} == {type(member) for member in market.members}
     assert re.fullmatch(r"[a-z][a-z0-9_]*", market.exchange)
     assert len(market.source) > 20, "say where the costs were read"
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -146,3 +147,28 @@ def test_a_damaged_champion_hides_nobody(
     revise(store, "2025-01-02T12:00Z")
     assert [one.slot for one in marked(registry, store)] == ["b/KRW-BTC"]
     assert "champion_unreadable" in (home / "logs/vintage.jsonl").read_text()
+
+
+def test_a_champion_of_several_markets_is_marked_for_each(
+    store: CandleStore, registry: Registry
+) -> None:
+    own = {"first": "2025-01-03T00:00:00+00:00", "last": "2025-01-05T00:00:00+00:00"}
+    pool: dict[str, Any] = {
+        "market": "KRW-ALL",
+        "quality": {"members": {SERIES.market: own, "KRW-ETH": CARD["data"]}},
+    }
+    revise(store, "2025-01-04T00:00Z")
+    (known,) = (f"{SERIES.market} {one.key}" for one in store.revisions(SERIES))
+    champion(registry, "knows/KRW-ALL", known=[known], **pool)
+    assert marked(registry, store) == []
+    champion(registry, "other/KRW-ALL", known=[known.replace(SERIES.market, "KRW-ETH")], **pool)
+    assert marked(registry, store) == [Marked("other/KRW-ALL", "v0001", 1)]
+    revise(store, "2025-01-02T12:00Z", at=NOW + pd.Timedelta(hours=1))
+    assert marked(registry, store) == [], "before the member's first candle"
+
+
+def test_a_market_that_was_left_out_marks_nobody(store: CandleStore, registry: Registry) -> None:
+    members = {SERIES.market: {"left_out": "too few"}, "KRW-ETH": CARD["data"]}
+    champion(registry, "a/KRW-ALL", market="KRW-ALL", quality={"members": members})
+    revise(store, "2025-01-03T00:00Z")
+    assert marked(registry, store) == []

@@ -78,7 +78,7 @@ def outcome(verdict: str, before: str | None) -> Any:
     run = SimpleNamespace(timeframe="1h", feed="simulated", as_of="2025-12-20T00:00Z")
     return SimpleNamespace(
         target=SimpleNamespace(
-            slot="demo/SIM-BTC", plan=SimpleNamespace(run=run), words="recipe=demo"
+            slot="demo/SIM-BTC", market=None, plan=SimpleNamespace(run=run), words="recipe=demo"
         ),
         candidate=candidate(direction=head(THREE, [0, 1, 2])),
         version="v0002",
@@ -87,7 +87,7 @@ def outcome(verdict: str, before: str | None) -> Any:
         verdict=SimpleNamespace(outcome=verdict, sentence=f"{verdict}: why."),
         pointer=SimpleNamespace(version=before, mode="trade") if before else None,
         before=before,
-        evidence=SimpleNamespace(champion=None, model_dump=lambda **_: {}),
+        evidence=SimpleNamespace(champion=None, chronological=True, model_dump=lambda **_: {}),
         report=Path("report.html"),
         checks=Path("quality.json"),
     )

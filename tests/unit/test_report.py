@@ -315,7 +315,7 @@ def test_ticks_are_round_and_inside(low: float, spread: float, most: int) -> Non
     assert scale.low - slack <= found[0] <= found[-1] <= scale.high + slack
     steps = np.diff(found)
     if len(steps):
-        leading = f"{steps[0]:.6e}"[0:3]
+        leading = f"{steps[0]:.2e}"[0:3]
         assert leading in {"1.0", "2.0", "5.0"}
 
 

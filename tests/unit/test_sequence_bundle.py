@@ -91,7 +91,7 @@ from registry.slots import Slot
 from registry.versions import Registry
 slot = Slot("demo", "SIM-ETH")
 verified = Registry(Path("registry")).open(slot, "v0001")
-predictor = Predictor.load(slot, verified, Serving("observe", 0.55, "2025"), ())
+predictor = Predictor.load(slot, verified, Serving("observe", 0.55, "2025-01-01T00:00Z"), ())
 candles = pd.read_parquet("candles.parquet")
 signal = predictor.predict(candles)
 heavy = {"torch", "onnx", "xgboost", "ccxt", "dvc"} & set(sys.modules)

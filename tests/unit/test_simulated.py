@@ -191,7 +191,7 @@ def test_a_timeframe_below_the_step_is_refused() -> None:
         ({"start": "2023-01-02T00:00Z"}, "start of a month"),
         ({"start": "2023-01-01T00:00"}, "names no time zone"),
         ({"end": "soon"}, "is not a moment"),
-        ({"edge": 0.6}, "less than or equal to 0.5"),
+        ({"edge": 0.6}, "at most 0.5"),
         ({"edge": 0.5, "edge_horizon": 168}, "cannot be planted over 168 hours"),
         ({"sead": 3}, "did you mean seed"),
     ],

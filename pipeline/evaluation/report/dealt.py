@@ -23,10 +23,10 @@ from pipeline.evaluation.report.charts import (
     ticks,
     time_ticks,
 )
-from pipeline.evaluation.report.facts import ReportFacts
 from pipeline.evaluation.report.figures import count, decimal, minute, percent, things
 from pipeline.evaluation.report.layout import Place, details, figure, lede, legend, section, table
 from pipeline.evaluation.report.markup import Content, Html, tag
+from pipeline.evaluation.trading import Trading
 from pipeline.frames import of_market
 
 HEIGHT = 320
@@ -40,12 +40,12 @@ CAPTION = (
 )
 
 
-def dealt(facts: ReportFacts, place: Place) -> Content:
+def dealt(trading: Trading, candles: pd.DataFrame, place: Place) -> Content:
     """Every trade where it happened; nothing where none did."""
-    result = facts.trading.result
-    if result is None or not len(trades := facts.trading.trades()):
+    result = trading.result
+    if result is None or not len(trades := trading.trades()):
         return None
-    close = of_market(facts.candles, result.setup.market.name)["close"]
+    close = of_market(candles, result.setup.market.name)["close"]
     close = close.loc[result.curve.index[0] : result.curve.index[-1]]
     newest = trades.sort_values("exit_time", kind="stable").iloc[-MOST_DRAWN:]
     listed = newest.iloc[: -MOST_LISTED - 1 : -1]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.evaluation.pooled_trading import PooledTrading
 from pipeline.evaluation.trading import Trading
 
 Facts = dict[str, Any]
@@ -22,8 +23,8 @@ class HeadFacts:
 
     `joined` holds its out-of-fold predictions joined with labels, keyed (market, time):
     ``fold``, ``p_<class>``, ``base_<class>``, ``label``, ``ends_at``. `constant`: within each fold
-    it gives every candle the same probabilities. `metrics`, `by_regime` and `by_month` are those
-    of `pipeline.evaluation.scorecard`.
+    it gives every candle the same probabilities. `metrics`, `by_regime`, `by_month` and
+    `by_member` are those of `pipeline.evaluation.scorecard`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class HeadFacts:
     metrics: Facts
     by_regime: Facts
     by_month: Facts
+    by_member: Facts
 
     @property
     def too_few(self) -> bool:
@@ -112,7 +114,7 @@ class ReportFacts:
     quality: Facts
     candles: pd.DataFrame
     out_of_fold: dict[str, pd.DataFrame]
-    trading: Trading
+    trading: Trading | PooledTrading
 
     def head(self, name: str) -> HeadFacts:
         """What is known of one head."""
@@ -129,4 +131,5 @@ class ReportFacts:
             metrics=found["metrics"],
             by_regime=found["by_regime"],
             by_month=found["by_month"],
+            by_member=found.get("by_member", {}),
         )

@@ -25,7 +25,6 @@ from pipeline.evaluation.report.charts import (
     ticks,
     time_ticks,
 )
-from pipeline.evaluation.report.facts import ReportFacts
 from pipeline.evaluation.report.figures import GAP, count, decimal, percent, things, words
 from pipeline.evaluation.report.layout import (
     Place,
@@ -38,6 +37,7 @@ from pipeline.evaluation.report.layout import (
     table,
 )
 from pipeline.evaluation.report.markup import Content, Html, tag
+from pipeline.evaluation.trading import Trading
 
 HEIGHT = 240
 BUCKETS = 400
@@ -69,13 +69,13 @@ GROUPS = {"side": "Side", "reason": "Closed by", "regime": "Market over 20 candl
 EARNED = ("Trades", "Earned, of the start")
 
 
-def money(facts: ReportFacts, place: Place) -> Html:
+def money(trading: Trading, place: Place) -> Html:
     """Equity and drawdown beside buying and holding, figures at every cost, and warnings."""
-    title, result = "After costs", facts.trading.result
+    title, result = "After costs", trading.result
     if result is None:
-        text = f"Nothing was traded: {facts.trading.why_not}."
+        text = f"Nothing was traded: {trading.why_not}."
         return section(place, "money", title, lede(text))
-    told = facts.trading.facts()
+    told = trading.facts()
     return section(
         place,
         "money",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipeline.evaluation.pooled_trading import PooledTrading
 from pipeline.evaluation.report.dealt import dealt
 from pipeline.evaluation.report.every_figure import every_figure
 from pipeline.evaluation.report.facts import HeadFacts, ReportFacts
@@ -13,6 +14,7 @@ from pipeline.evaluation.report.importance import importance
 from pipeline.evaluation.report.layout import Place
 from pipeline.evaluation.report.learning import learning
 from pipeline.evaluation.report.markup import Html, bare, join, tag
+from pipeline.evaluation.report.members_money import members_money
 from pipeline.evaluation.report.mistakes import mistakes
 from pipeline.evaluation.report.money import money
 from pipeline.evaluation.report.over_time import over_time
@@ -23,6 +25,7 @@ from pipeline.evaluation.report.style import STYLE
 from pipeline.evaluation.report.trained import trained
 from pipeline.evaluation.report.trust import trust
 from pipeline.evaluation.report.verdict import against, verdict
+from pipeline.evaluation.trading import Trading
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 LINKS = {
@@ -70,8 +73,9 @@ def _head(facts: ReportFacts) -> Html:
 
 
 def _links(facts: ReportFacts) -> Html:
-    result = facts.trading.result
-    leading = FIRST | (DEALT if result is not None and len(facts.trading.trades()) else {})
+    trading = facts.trading
+    dealt_here = isinstance(trading, Trading) and len(trading.trades()) > 0
+    leading = FIRST | (DEALT if dealt_here else {})
     places = [(f"#{anchor}", tag("span", title)) for anchor, title in leading.items()]
     if len(facts.heads) == 1:
         places += [(f"#{anchor}", tag("span", title)) for anchor, title in LINKS.items()]
@@ -83,8 +87,11 @@ def _links(facts: ReportFacts) -> Html:
 
 
 def _sections(facts: ReportFacts) -> Iterator[Html]:
-    yield money(facts, Place())
-    yield join([dealt(facts, Place())])
+    if isinstance(facts.trading, PooledTrading):
+        yield members_money(facts.trading, Place())
+    else:
+        yield money(facts.trading, Place())
+        yield join([dealt(facts.trading, facts.candles, Place())])
     for number, name in enumerate(facts.heads):
         head = facts.head(name)
         if len(facts.heads) == 1:

@@ -1,4 +1,4 @@
-"""Whether the skill rests on a kind of market or on a month."""
+"""Whether the skill rests on a member of a pool, on a kind of market or on a month."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ CAPTION = (
 
 
 def parts(head: HeadFacts, place: Place) -> Content:
-    """Skill by regime and by month."""
-    found = {**head.by_regime, **head.by_month}
+    """Skill by member, by regime and by month."""
+    found = {**head.by_member, **head.by_regime, **head.by_month}
     each = {name: _skill(part) for name, part in found.items() if part["metrics"]}
     if not each:
         return None
@@ -43,7 +43,7 @@ def parts(head: HeadFacts, place: Place) -> Content:
     return section(
         place,
         "when",
-        "By regime and month",
+        "By market, regime and month" if head.by_member else "By regime and month",
         lede(_finding(each, head)),
         figure(
             stacking(HEADER, rows, "scores parts"),
@@ -83,6 +83,9 @@ def _finding(each: Mapping[str, Comparison], head: HeadFacts) -> str:
     above = sum(one.value > 0 for one in each.values())
     regimes = [name for name in each if name in head.by_regime and each[name].word == "better"]
     text = f"The Brier skill is above 0 in {above} of {len(each)} parts"
+    if members := [name for name in head.by_member if name in each]:
+        good = [name for name in members if each[name].word == "better"]
+        text += f", by more than luck on {' and '.join(good) or 'no market'}"
     if regimes:
         return f"{text}; by more than luck in a market that is {' or '.join(regimes)}."
     return f"{text}; in no regime by more than luck."

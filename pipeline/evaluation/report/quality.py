@@ -9,8 +9,10 @@ import pandas as pd
 
 from pipeline.evaluation.report.facts import Facts
 from pipeline.evaluation.report.figures import count, minute, percent, plain, things, words
-from pipeline.evaluation.report.layout import Place, figure, lede, pairs, section
+from pipeline.evaluation.report.layout import Place, figure, lede, pairs, section, table
 from pipeline.evaluation.report.markup import Content, Html, bare
+from pipeline.market.pool import MEMBERS
+from pipeline.market.pool_quality import LEFT_OUT
 
 NAMES = {
     "candles": "Candles",
@@ -22,16 +24,33 @@ NAMES = {
     "history_short": "History shorter than asked for",
 }
 MOMENTS = ("first", "last")
+EACH = ("candles", "first", "last", "missing")
 
 
 def quality(facts: Facts, place: Place) -> Html:
     """Every key of the quality facts, those known first and in words."""
     known = [key for key in NAMES if key in facts]
-    other = sorted(key for key in facts if key not in NAMES)
+    other = sorted(key for key in facts if key not in (*NAMES, MEMBERS))
     entries = [(_name(key), _value(key, facts[key])) for key in [*known, *other]]
     return section(
-        place, "data", "The candles", lede(" ".join(_finding(facts))), figure(pairs(entries))
+        place,
+        "data",
+        "The candles",
+        lede(" ".join(_finding(facts))),
+        figure(pairs(entries)),
+        _members(facts[MEMBERS]) if MEMBERS in facts else None,
     )
+
+
+def _members(members: Facts) -> Html:
+    rows: list[list[Content]] = [
+        [bare(name), bare(f"left out: {facts[LEFT_OUT]}"), "", "", ""]
+        if LEFT_OUT in facts
+        else [bare(name), *(_value(key, facts[key]) for key in EACH)]
+        for name, facts in members.items()
+    ]
+    header = ("Market", *(NAMES[key] for key in EACH))
+    return figure(table(header, rows, "Candles of each market", "numbers"))
 
 
 def _finding(facts: Facts) -> Iterator[str]:

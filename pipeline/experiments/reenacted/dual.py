@@ -38,6 +38,7 @@ from pipeline.experiments.reenacted.entries import (
 )
 from pipeline.experiments.reenacted.figures import Figure, Given, Reenacted, Reenactment
 from pipeline.experiments.reenacted.published_label import PublishedShort
+from pipeline.market.pool import only_market
 from pipeline.stage_configs import Plan
 
 TEST_SHARE = 0.3
@@ -68,7 +69,7 @@ def reenact(given: Given) -> Reenacted:
     """
     _require_heads(given.plan)
     facts = given.plan.run
-    setup = Setup(facts.backtest, facts.market, facts.timeframe)
+    setup = Setup(facts.backtest, only_market(facts.market), facts.timeframe)
     run = _Run(given, entry_heads(given.candles, given.plan), setup)
     figures = (
         CLAIMED,

@@ -18,6 +18,11 @@ class Instrument(Record):
     name: str
     symbol: str
 
+    @property
+    def members(self) -> tuple[Instrument, ...]:
+        """Itself: see `pipeline.market.pool.Instruments`."""
+        return (self,)
+
 
 class Funding(Record):
     """What holding a perpetual contract costs: longs pay shorts, or are paid, at fixed hours."""
@@ -43,6 +48,11 @@ class Market(Record):
     def instrument(self) -> Instrument:
         """The part that its candles depend on."""
         return Instrument(name=self.name, symbol=self.symbol)
+
+    @property
+    def members(self) -> tuple[Market, ...]:
+        """Itself: see `pipeline.market.pool.Pool`."""
+        return (self,)
 
 
 class Exchange(Protocol):
