@@ -1,7 +1,7 @@
 """Splits as plain loops over rows, straight from their definitions.
 
-No library is a peer here: skfolio, the nearest, purges a fixed number of rows where labels end
-at moments of their own, and would bring a solver for convex programmes with it.
+skfolio, beside which other tests put the same splits, purges a fixed number of rows; here labels
+end at moments of their own.
 """
 
 from __future__ import annotations
