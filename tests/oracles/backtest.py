@@ -124,7 +124,7 @@ class Simulator:
         share = min(max(size + rules.streak * self.streak(), rules.smallest), rules.largest)
         free = self.wallet - sum(position.margin for position in self.held)
         margin = min(share * self.wallet, free)
-        if math.isnan(margin) or margin <= max(1e-9 * self.wallet, 0):
+        if math.isnan(margin) or margin <= 1e-9:
             return
         position = Position(
             side=side,

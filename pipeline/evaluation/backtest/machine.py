@@ -29,9 +29,9 @@ from pipeline.evaluation.backtest.arrays import (
     SIGNAL,
     STOP,
     WALLET,
-    Bar,
     Book,
     Candles,
+    Fill,
     FloatArray,
     Priority,
     Rules,
@@ -52,51 +52,53 @@ def play(
     counts, guard, money = book.counts, book.guard, book.money
     exits = rules.exit_threshold < np.inf or not rules.shorts
     for row in range(close.size):
-        bar = Bar(row, minute[row], opened[row], high[row], low[row], close[row])
-        if funding[row] != 0.0 and counts[HELD] > 0:
+        held = counts[HELD] > 0
+        if held and funding[row] != 0.0:
             pay_funding(book, funding[row] * close[row - 1], rules.funding_paid)
-        if bar.open <= guard[LOW] or bar.open >= guard[HIGH] or bar.minute >= guard[DUE]:
-            _leave_at_open(book, rules, bar)
+        if held and (not guard[LOW] < opened[row] < guard[HIGH] or minute[row] >= guard[DUE]):
+            _leave_at_open(book, rules, (row, minute[row], opened[row]))
         if order != 0 and counts[HELD] < positions:
-            enter(book, rules, order, size[row - 1], (row, bar.minute, bar.open))
-        if bar.low <= guard[LOW] or bar.high >= guard[HIGH]:
-            _leave_at_levels(book, rules, bar)
-        order = _wish(rules, long[row], short[row])
-        if exits and counts[HELD] > 0 and _asked(rules, order, exit_long[row], exit_short[row]):
-            _mark(book, rules, (order, exit_long[row], exit_short[row]))
-        if rules.at_close:
-            _trade_at_close(book, rules, order, size[row], bar)
-            order = 0
-        equity[row] = money[WALLET] + guard[NET] * bar.close - guard[COST]
+            enter(book, rules, order, size[row - 1], (row, minute[row], opened[row]))
+        held = counts[HELD] > 0
+        if held and not (guard[LOW] < low[row] and high[row] < guard[HIGH]):
+            _leave_at_levels(book, rules, (row, minute[row]), (low[row], high[row]))
+        wish = _wish(rules, long[row], short[row])
+        if held and exits and _asked(rules, wish, exit_long[row], exit_short[row]):
+            _mark(book, rules, (wish, exit_long[row], exit_short[row]))
+        if rules.at_close and (wish != 0 or minute[row] + rules.step >= guard[DUE]):
+            fill = (row, minute[row] + rules.step, close[row])
+            _trade_at_close(book, rules, wish, size[row], fill)
+        order = 0 if rules.at_close else wish
+        equity[row] = money[WALLET] + guard[NET] * close[row] - guard[COST]
     _close_all(book, rules, candles, equity)
     return book.trades[: book.counts[DONE]], equity
 
 
 @kernel
-def _leave_at_open(book: Book, rules: Rules, bar: Bar) -> None:
+def _leave_at_open(book: Book, rules: Rules, fill: Fill) -> None:
     slot = 0
     while slot < book.counts[HELD]:
-        met = _levels_met(book.held, slot, bar.open, bar.open)
+        met = _levels_met(book.held, slot, fill[2], fill[2])
         if not rules.at_close:
-            met |= _time_met(book.held, slot, bar.minute, rules.holding)
+            met |= _time_met(book.held, slot, fill[1], rules.holding)
         if met == 0:
             slot += 1
         else:
-            reason = _first(met, rules.priority)
-            leave(book, rules, slot, reason, (bar.row, bar.minute, bar.open))
+            leave(book, rules, slot, _first(met, rules.priority), fill)
 
 
 @kernel
-def _leave_at_levels(book: Book, rules: Rules, bar: Bar) -> None:
+def _leave_at_levels(
+    book: Book, rules: Rules, moment: tuple[int, int], reach: tuple[float, float]
+) -> None:
     slot = 0
     while slot < book.counts[HELD]:
-        met = _levels_met(book.held, slot, bar.low, bar.high)
+        met = _levels_met(book.held, slot, reach[0], reach[1])
         if met == 0:
             slot += 1
         else:
             reason = _first(met, rules.priority)
-            price = book.held[slot, LEVEL + reason]
-            leave(book, rules, slot, reason, (bar.row, bar.minute, price))
+            leave(book, rules, slot, reason, (*moment, book.held[slot, LEVEL + reason]))
 
 
 @kernel
@@ -155,8 +157,7 @@ def _mark(book: Book, rules: Rules, signal: tuple[int, float, float]) -> None:
 
 
 @kernel
-def _trade_at_close(book: Book, rules: Rules, order: int, size: float, bar: Bar) -> None:
-    fill = (bar.row, bar.minute + rules.step, bar.close)
+def _trade_at_close(book: Book, rules: Rules, order: int, size: float, fill: Fill) -> None:
     slot = 0
     while slot < book.counts[HELD]:
         met = _time_met(book.held, slot, fill[1], rules.holding)

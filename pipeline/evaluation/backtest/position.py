@@ -43,7 +43,7 @@ from pipeline.evaluation.backtest.arrays import (
 )
 from pipeline.kernels import kernel
 
-DUST = 1e-9  # of the wallet: what rounding leaves of margins that fill it is no position
+DUST = 1e-9  # of the equity at the start: what rounding leaves of a margin is no position
 
 
 @kernel
@@ -66,7 +66,7 @@ def enter(book: Book, rules: Rules, side: int, size: float, fill: Fill) -> None:
     share = min(max(share, rules.smallest), rules.largest)
     margin = min(share * wallet, wallet - book.money[USED])
     full = book.counts[HELD] >= book.held.shape[0]
-    if full or not margin > max(DUST * wallet, 0.0) or side == 0 or (side < 0 and not rules.shorts):
+    if full or not margin > DUST or side == 0 or (side < 0 and not rules.shorts):
         return
     slot, (row, minute, price) = book.counts[HELD], fill
     held = book.held
