@@ -20,8 +20,8 @@ class NewestRows:
     """Gives a set's newest rows, each column over its own memory alone.
 
     The first call for a number of rows records which compiled functions it takes; later ones copy
-    the candles to where those read them and run them again. A column that is not made by such
-    functions alone is computed anew each time.
+    the candles to where those read them and run them again. A column that other candles show to
+    be made by more than such functions is computed anew each time.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -34,7 +34,7 @@ class NewestRows:
         Where they are fewer than the longest memory and `rows`, columns that carry something from
         candle to candle begin with the first of them.
         """
-        if candles.close.size < self._plan.memory + rows:
+        if candles.close.size < self._plan.memory + rows or candles.starts.size > 1:
             return newest_rows(self._plan, candles, rows)
         free = self._free.setdefault(rows, [])
         try:
@@ -74,8 +74,15 @@ class _Recorded:
         opened, high, low, close, volume, value = self._columns
         arrays = CandleArrays(opened, high, low, close, volume, value)
         self._places = np.empty((plan.columns, rows), np.intp)
-        for tail in _tails(plan, arrays, rows):
+        tails = list(_tails(plan, arrays, rows))
+        for tail in tails:
             self._places[tail.step.place] = self._record(tail)[-rows:]
+        for other in _others(candles):
+            found, right = self.table(other), newest_rows(plan, other, rows)
+            for tail in tails:
+                place = tail.step.place
+                if not np.array_equal(found[place], right[place], equal_nan=True):
+                    self._places[place] = self._compute_anew(tail)[-rows:]
 
     def table(self, candles: CandleArrays) -> FloatArray:
         self._fill(candles)
@@ -92,9 +99,13 @@ class _Recorded:
         with recording(kept):
             found = tail.step.function(tail.candles, **tail.step.arguments)
         if not kept.holds(found):
-            found = self._anew[tail.step.place]
-            kept.calls.append(Call(_anew, (*tail, found)))
+            return self._compute_anew(tail)
         return kept.offset(found) + np.arange(found.size)
+
+    def _compute_anew(self, tail: Tail) -> RowArray:
+        into = self._anew[tail.step.place]
+        self._recording.calls.append(Call(_anew, (*tail, into)))
+        return self._recording.offset(into) + np.arange(into.size)
 
 
 def _tails(plan: Plan, candles: CandleArrays, rows: int) -> Iterator[Tail]:
@@ -106,6 +117,14 @@ def _tails(plan: Plan, candles: CandleArrays, rows: int) -> Iterator[Tail]:
         if before not in parts:
             parts[before] = candles.part(max(last - rows - before, 0), last)
         yield Tail(step, parts[before])
+
+
+def _others(candles: CandleArrays) -> Iterator[CandleArrays]:
+    """Other candles: the same the other way round, and at another price and volume."""
+    columns = [getattr(candles, name) for name in USUAL]
+    opened, high, low, close, volume, value = (column[::-1].copy() for column in columns)
+    yield CandleArrays(opened, high, low, close, volume, value)
+    yield CandleArrays(1.5 * opened, 1.5 * high, 1.5 * low, 1.5 * close, 0.5 * volume, value)
 
 
 def _anew(step: Step, candles: CandleArrays, into: FloatArray) -> None:
