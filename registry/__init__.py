@@ -5,11 +5,19 @@
     slots      upbit_hourly/KRW-SOL: what a slot and a version are called
     files      writing that survives a crash, locks, journals
     manifest   what a version consists of; reading it verified, every byte once
-    versions   add, list, open, verify
-    pointers   champion, move, rollback, history
+    signing    HMAC over what a version is, where a key is configured
+    publishing how a version becomes visible, and what is swept
+    versions   add, list, open, sign, verify
+    findings   what is not as it was written
+    pointers   champion, move, rollback, history, who stands in
+    marks      challenger and pinned
+    retention  what gc keeps and deletes
+    folders    export, and reading what is added
+    archive    backup and restore
     trials     every configuration that was tried
     card       what a version says of itself
     gate       promote, observe or refuse
+    verbs      what the command line does
     __main__   python -m registry …
 
 Under the root, a slot is a folder::
@@ -18,6 +26,7 @@ Under the root, a slot is a folder::
     upbit_hourly/KRW-SOL/v0007.events.jsonl   what became known later, append-only
     upbit_hourly/KRW-SOL/champion.json        which version is served, and how
     upbit_hourly/KRW-SOL/history.jsonl        every move of that pointer, append-only
+    upbit_hourly/KRW-SOL/marks.jsonl          moves of challenger and pinned, append-only
     upbit_hourly/KRW-SOL/trials.jsonl         every configuration that was tried, append-only
 
 The package needs the standard library and pydantic, and nothing of the pipeline.

@@ -31,11 +31,23 @@ class DataSpan(BaseModel):
     sha256: Digest
 
 
+class Score(BaseModel):
+    """One figure with the ends of its 90 % interval, beside what each baseline scored."""
+
+    model_config = _STRICT
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    baselines: Metrics = {}
+
+
 class HeadCard(BaseModel):
     """One head: names of its triple, its ordered columns and what its labels looked like.
 
-    `rows` counts the labelled rows, `class_shares` are their shares; `calibration` is None where
-    probabilities are the model's own.
+    `feature_digest` and `label_digest` stand for every option of the two. `rows` counts the
+    labelled rows, `class_shares` are their shares; `calibration` is None where probabilities are
+    the model's own.
     """
 
     model_config = _STRICT
@@ -44,6 +56,7 @@ class HeadCard(BaseModel):
     feature_digest: Digest
     columns: tuple[str, ...]
     label: str
+    label_digest: Digest | None = None
     model: str
     calibration: str | None = None
     classes: tuple[str, ...]
@@ -63,7 +76,11 @@ class HeadCard(BaseModel):
 
 
 class Card(BaseModel):
-    """Only what follows from as_of and the choices: the same run writes the same bytes."""
+    """Only what follows from as_of and the choices: the same run writes the same bytes.
+
+    `scores` are those of each head, `seeds` where each seed stands in `config`; `certification`
+    holds the final refit against the evaluated models, None where nobody did.
+    """
 
     model_config = _STRICT
 
@@ -79,8 +96,11 @@ class Card(BaseModel):
     heads: Annotated[dict[str, HeadCard], Field(min_length=1)]
     metrics: Metrics
     heads_metrics: dict[str, Metrics]
+    scores: dict[str, dict[str, Score]] = {}
+    certification: dict[str, JsonValue] | None = None
     quality: dict[str, JsonValue]
     config: dict[str, dict[str, JsonValue]]
+    seeds: dict[str, int] = {}
     code: dict[str, str]
     libraries: dict[str, str]
     reproducible: bool

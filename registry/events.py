@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from registry.tables import cell
 
 WIDTH = 96
 MINUTES = 16  # characters of a moment, to the minute
-ANYWHERE = ("at", "event", "digest")
+ANYWHERE = ("at", "event", "digest", "signature", "words", "task")
+TAGGED, UNTAGGED, JUDGED = "tagged", "untagged", "judged"
 BEHIND = {"judged": ("outcome", "conditions"), "built": ("seconds", "cpu_seconds", "peak_mb")}
 
 
@@ -27,6 +28,35 @@ def event_line(event: Mapping[str, Any]) -> str:
     told = "; ".join(_told(event))
     hanging = " " * len(lead)
     return textwrap.fill(lead + told, WIDTH, subsequent_indent=hanging)
+
+
+def tags(events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Tags that a version carries now, in the order they were given.
+
+    Examples
+    --------
+    >>> tags([{"event": "tagged", "tag": "a"}, {"event": "untagged", "tag": "a"}])
+    ()
+    """
+    carried: dict[str, None] = {}
+    for event in events:
+        if event.get("event") == TAGGED:
+            carried[str(event.get("tag"))] = None
+        elif event.get("event") == UNTAGGED:
+            carried.pop(str(event.get("tag")), None)
+    return tuple(carried)
+
+
+def promoted_by_gate(events: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the gate's last word on a version was to promote it.
+
+    Examples
+    --------
+    >>> promoted_by_gate([{"event": "judged", "outcome": "observe"}])
+    False
+    """
+    words = [event.get("outcome") for event in events if event.get("event") == JUDGED]
+    return bool(words) and words[-1] == "promote"
 
 
 def _told(event: Mapping[str, Any]) -> Iterator[str]:
@@ -60,7 +90,8 @@ def _fact(key: str, value: Any) -> Iterator[str]:
     name = cell(key).replace("_", " ")
     if isinstance(value, Mapping):
         for inner, each in value.items():
-            yield from _fact(inner, each)
+            if inner not in ANYWHERE:
+                yield from _fact(inner, each)
     elif isinstance(value, list):
         yield f"{name} {len(value)}"
     elif value is not None:

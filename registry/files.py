@@ -20,6 +20,7 @@ from registry.errors import RegistryError
 LOCK = ".lock"
 LOCK_WAIT_SECONDS = 60.0
 _LOCK_POLL_SECONDS = 0.005
+_CHECK_LETTERS = 16
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -96,23 +97,27 @@ def locked(folder: Path) -> Iterator[None]:
     RegistryError
         When another process keeps the lock for `LOCK_WAIT_SECONDS`, or nothing can be written.
     """
-    try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        found, fix = str(error.strerror), "make room or give write access, and try again"
-        raise refused("cannot be locked", where=folder, found=found, fix=fix) from error
-    try:
-        _wait_for_lock(descriptor, folder)
-        yield
-    finally:
-        os.close(descriptor)
+    while True:
+        try:
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            found, fix = str(error.strerror), "make room or give write access, and try again"
+            raise refused("cannot be locked", where=folder, found=found, fix=fix) from error
+        try:
+            _wait_for_lock(descriptor, folder)
+            if _is_still(descriptor, folder / LOCK):
+                yield
+                return
+        finally:
+            os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
     """Numbered records of an append-only file of JSON lines, from line 1.
 
-    A cut-off last line was never written; `damaged` names complete lines that are no records.
+    A cut-off last line was never written; `damaged` names complete lines that are no records or
+    not what their `check` vouches for, which is left out of the records.
     """
 
     records: tuple[tuple[int, dict[str, Any]], ...]
@@ -143,7 +148,7 @@ def append_whole_line(path: Path, line: str) -> None:
 
 
 def journal_line(record: Mapping[str, Any]) -> str:
-    """Write a record that says when (`at`) as one line of JSON.
+    """Write a record that says when (`at`) as one line of JSON, with a `check` of the rest.
 
     Raises
     ------
@@ -153,13 +158,13 @@ def journal_line(record: Mapping[str, Any]) -> str:
     Examples
     --------
     >>> journal_line({"event": "gate", "at": "2025-12-20T00:00Z"})
-    '{"event": "gate", "at": "2025-12-20T00:00Z"}'
+    '{"event": "gate", "at": "2025-12-20T00:00Z", "check": "253f378a35f53460"}'
     """
     at = record.get("at")
     if not _is_moment(at):
         expected = "a moment with its zone, such as 2025-12-20T00:00Z"
         raise refused("'at' is not a moment", found=repr(at), expected=expected)
-    return json_line(record)
+    return json_line({**record, "check": _check(json_line(record))})
 
 
 def json_line(record: Mapping[str, Any]) -> str:
@@ -239,12 +244,27 @@ def _wait_for_lock(descriptor: int, folder: Path) -> None:
     )
 
 
+def _is_still(descriptor: int, path: Path) -> bool:
+    """Whether the locked file is the one of that name; the folder may have been replaced."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
 def _record(line: bytes) -> dict[str, Any] | None:
     try:
         read = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return read if isinstance(read, dict) else None
+    if not isinstance(read, dict):
+        return None
+    check = read.pop("check", None)
+    return read if check is None or check == _check(json.dumps(read)) else None
+
+
+def _check(line: str) -> str:
+    return sha256(line.encode())[:_CHECK_LETTERS]
 
 
 def _is_moment(text: object) -> bool:

@@ -16,10 +16,11 @@ from typing import Any
 
 from registry.errors import RegistryError
 from registry.files import Journal, refused, sha256
+from registry.signing import check_signature
 from registry.slots import check_version, version_number
 
 FILE, CARD, FORMAT = "manifest.json", "card.json", 1
-REGISTERED = "registered"
+REGISTERED, COLLECTED = "registered", "collected"
 _MAX_MANIFEST_BYTES = 4 * 2**20
 _MAX_DEPTH = 8
 _PIECE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -105,27 +106,42 @@ class VerifiedBundle:
             raise _no_file(self.version, name, self.names)
         return self.contents[name]
 
+    def manifest(self) -> Manifest:
+        """Describe the files; the same as on disk."""
+        return Manifest.of(self.contents)
+
     def card(self) -> dict[str, Any]:
         """Read what the version says of itself (`card.json`)."""
         return parse_card(self.read(CARD), self.version)
 
 
-def read_bundle(place: Path, version: str) -> VerifiedBundle:
+def read_bundle(place: Path, version: str, *, signed: bool = True) -> VerifiedBundle:
     """Read every file of a version once, and hand out only bytes that the manifest vouches for.
+
+    Parameters
+    ----------
+    signed
+        Whether a signature is asked for where a key is configured.
 
     Raises
     ------
     RegistryError
         Naming the file that is missing, extra, a link, cut or changed.
     """
-    manifest, folder = read_manifest(place, version), place / version
+    manifest, folder = read_manifest(place, version, signed=signed), place / version
+    return VerifiedBundle(
+        version, manifest.digest, MappingProxyType(read_entries(folder, manifest))
+    )
+
+
+def read_entries(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """Read the files of a folder that holds what its manifest names, and nothing else."""
     found, expected = _names_in(folder), {FILE, *manifest.entries}
     if missing := sorted(expected - found):
         raise refused("a file is missing", where=folder / missing[0], fix=_FIX)
     if extra := sorted(found - expected):
         raise refused("an entry is not in the manifest", where=folder / extra[0], fix=_FIX)
-    contents = {name: _read(folder / name, entry) for name, entry in manifest.entries.items()}
-    return VerifiedBundle(version, manifest.digest, MappingProxyType(contents))
+    return {name: _read(folder / name, entry) for name, entry in manifest.entries.items()}
 
 
 def read_file(place: Path, version: str, name: str) -> bytes:
@@ -136,11 +152,11 @@ def read_file(place: Path, version: str, name: str) -> bytes:
     return _read(place / version / name, entries[name])
 
 
-def read_manifest(place: Path, version: str) -> Manifest:
+def read_manifest(place: Path, version: str, *, signed: bool = True) -> Manifest:
     """Read a version's manifest and hold it against the digest it was registered with."""
-    registered = registered_digest(place, version)
+    registered = registered_digest(place, version, signed=signed)
     path = place / version / FILE
-    manifest = Manifest.parse(_read_bytes(path, _MAX_MANIFEST_BYTES), path)
+    manifest = Manifest.parse(read_plain(path, _MAX_MANIFEST_BYTES), path)
     if manifest.digest != registered:
         raise refused(
             "the version is not what was registered",
@@ -152,8 +168,8 @@ def read_manifest(place: Path, version: str) -> Manifest:
     return manifest
 
 
-def registered_digest(place: Path, version: str) -> str:
-    """Digest that a version was registered with."""
+def registered_digest(place: Path, version: str, *, signed: bool = True) -> str:
+    """Digest that a version was registered with, signed where a key is configured."""
     check_version(version, place)
     if version not in (known := version_folders(place)):
         told = f"one of {', '.join(known[-5:])}" if known else "there is none yet"
@@ -164,7 +180,15 @@ def registered_digest(place: Path, version: str) -> str:
     digest = first.get("digest")
     if first.get("event") != REGISTERED or not isinstance(digest, str):
         raise refused("does not tell what was registered", where=path, fix=_FIX)
+    if signed:
+        records = (record for _, record in journal.records)
+        check_signature(slot_name(place), version, digest, records)
     return digest
+
+
+def slot_name(place: Path) -> str:
+    """Name of the slot whose folder this is."""
+    return f"{place.parent.name}/{place.name}"
 
 
 def events_path(place: Path, version: str) -> Path:
@@ -226,7 +250,7 @@ def _walk(folder: Path, prefix: str) -> Iterator[str]:
 
 
 def _read(path: Path, entry: Entry) -> bytes:
-    content = _read_bytes(path, entry.size)
+    content = read_plain(path, entry.size)
     if len(content) != entry.size:
         found, expected = f"{len(content)} bytes", f"{entry.size} bytes"
         raise refused("a file is cut", where=path, found=found, expected=expected, fix=_FIX)
@@ -236,7 +260,8 @@ def _read(path: Path, entry: Entry) -> bytes:
     return content
 
 
-def _read_bytes(path: Path, most: int) -> bytes:
+def read_plain(path: Path, most: int) -> bytes:
+    """Read a plain file of at most so many bytes; links, pipes and folders are refused."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:

@@ -66,14 +66,15 @@ def move(
     RegistryError
         When the version does not verify, or the champion changed since `expected_generation`.
     """
-    place = _existing(root, slot)
+    place = existing(root, slot)
     if mode not in MODES:
         raise refused("is not a mode", found=repr(mode), expected=" or ".join(MODES))
     with locked(place):
         state = State.read(place)
         expected = because.get("expected_generation")
         if expected is not None:
-            _compare(state.sound_pointer(), expected, place)
+            standing = state.sound_pointer()
+            compared(standing.generation if standing else 0, expected, slot)
         read_bundle(place, to_version)
         return _swing(state, _Target(to_version, mode, "promote"), because)
 
@@ -89,7 +90,7 @@ def rollback(root: Path, slot: Slot, at: str, who: str, reason: str) -> Pointer:
         When there was no champion before, or that version does not verify any more; the
         message then names the next intact one.
     """
-    place = _existing(root, slot)
+    place = existing(root, slot)
     with locked(place):
         state = State.read(place)
         state.sound_pointer()
@@ -102,30 +103,66 @@ def rollback(root: Path, slot: Slot, at: str, who: str, reason: str) -> Pointer:
         return _swing(state, target, {"reason": reason, "who": who, "at": at})
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    version: str
-    mode: Mode
-    action: Action
+def standing_in(root: Path, slot: Slot) -> list[Pointer]:
+    """List who may be served while the champion cannot be: earlier champions, nearest first.
+
+    None is served in a wider mode than the champion's: who observed may not trade by accident.
+
+    Raises
+    ------
+    RegistryError
+        When the pointer is damaged, lost, or not what the history tells.
+    """
+    state = State.read(slot.folder(root))
+    pointer = state.sound_pointer()
+    if pointer is None:
+        return []
+    seen, found = {pointer.version}, []
+    for made in earlier_champions(state.chain()):
+        if made.to not in seen:
+            seen.add(made.to)
+            narrow: Mode = "trade" if (made.mode, pointer.mode) == ("trade", "trade") else "observe"
+            found.append(Pointer(made.to, pointer.generation, narrow))
+    return found
 
 
-def _existing(root: Path, slot: Slot) -> Path:
+def existing(root: Path, slot: Slot) -> Path:
+    """Folder of a slot that is there.
+
+    Raises
+    ------
+    RegistryError
+        When there is no such slot.
+    """
     place = slot.folder(root)
     if not place.is_dir():
         raise refused("no such slot", where=root, found=str(slot), fix="registry list names them")
     return place
 
 
-def _compare(current: Pointer | None, expected: int, place: Path) -> None:
-    generation = current.generation if current else 0
+def compared(generation: int, expected: int, where: object) -> None:
+    """Compare for a compare-and-swap.
+
+    Raises
+    ------
+    RegistryError
+        When the pointer is not at the generation that the caller looked at.
+    """
     if generation != expected:
         raise refused(
-            "the champion changed in the meantime",
-            where=place,
-            found=f"generation {generation}" + (f", {current.version}" if current else ""),
+            "the pointer changed in the meantime",
+            where=where,
+            found=f"generation {generation}",
             expected=f"generation {expected}",
-            fix="look at the new champion and decide again",
+            fix="look at where it points now and decide again",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    version: str
+    mode: Mode
+    action: Action
 
 
 def _swing(state: State, target: _Target, because: Because) -> Pointer:

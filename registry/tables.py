@@ -53,6 +53,8 @@ def card_facts(card: Row) -> dict[str, Any]:
     """Pick the facts of a card that say where a version comes from."""
     names = ("as_of", "exchange", "feed", "market", "timeframe", "reproducible")
     facts = {name: card[name] for name in names if name in card}
+    if seeds := card.get("seeds"):
+        facts["seeds"] = ", ".join(f"{name} {seed}" for name, seed in seeds.items())
     if data := card.get("data"):
         facts["data"] = f"{data.get('rows')} candles, {data.get('first')} to {data.get('last')}"
     return facts | {f"note {number}": told for number, told in enumerate(card.get("notes", []), 1)}
@@ -78,9 +80,25 @@ def metric_rows(card: Row) -> list[Row]:
     """One row per metric: the version's figure and, where there are several, each head's."""
     heads = card.get("heads_metrics", {})
     shown = heads if len(heads) > 1 else {}
+    scores = card.get("scores", {})
+    told_already = next(iter(scores.values())) if len(scores) == 1 else {}
     return [
         {"metric": name, "value": value, **{head: shown[head].get(name) for head in shown}}
         for name, value in card.get("metrics", {}).items()
+        if name not in told_already
+    ]
+
+
+def score_rows(card: Row) -> list[Row]:
+    """One row per head and figure: the value, its interval and every baseline."""
+    scores = card.get("scores", {})
+    rows = [(head, name, told) for head, named in scores.items() for name, told in named.items()]
+    baselines = dict.fromkeys(name for *_, told in rows for name in told.get("baselines", {}))
+    return [
+        {**({"head": head} if len(scores) > 1 else {}), "score": name}
+        | {key: told.get(key) for key in ("value", "low", "high")}
+        | {key: told.get("baselines", {}).get(key) for key in baselines}
+        for head, name, told in rows
     ]
 
 

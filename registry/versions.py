@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,11 @@ from registry.files import (
     locked,
     make_folder,
     refused,
-    sync_folder,
-    write_atomic,
-    write_new,
 )
-from registry.history import HISTORY, State
+from registry.findings import Finding, findings
+from registry.history import State
 from registry.manifest import (
     CARD,
-    FILE,
     REGISTERED,
     Manifest,
     VerifiedBundle,
@@ -36,12 +32,11 @@ from registry.manifest import (
     registered_digest,
     version_folders,
 )
-from registry.slots import CHAMPION, Slot, version_name, version_number
-from registry.trials import LEDGER, damaged_trials
+from registry.publishing import next_version, publish, sweep
+from registry.signing import KEY, KEY_FILE, SIGNED, signed_record
+from registry.slots import CHAMPION, Slot
 
-_TEMPORARY = ".tmp-"
 _EVENT = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-_READ_ONLY = 0o444
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +54,6 @@ class VersionInfo:
     version: str
     registered_at: str | None
     digest: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something in a slot that is not as it was written."""
-
-    slot: str
-    version: str | None
-    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +89,19 @@ class Registry:
         files = dict(files)
         manifest = Manifest.of(files)
         _check_card(slot, files)
-        told = {"event": REGISTERED, "at": registered_at, "digest": manifest.digest}
-        line = journal_line({**told, "note": dict(note or {})})
+        told: dict[str, Any] = {"event": REGISTERED, "at": registered_at}
+        told |= {"digest": manifest.digest, "note": dict(note or {})}
+        journal_line(told)
         place = slot.folder(self.root)
         with _telling(f"a version of {slot} cannot be registered", place):
             make_folder(place)
             with locked(place):
-                _sweep(place)
+                sweep(place)
                 if known := _same(place, manifest.digest):
                     return Added(known, created=False)
-                version = _next_version(place)
-                _publish(place / version, files, manifest, line)
+                version = next_version(place)
+                signed = signed_record(str(slot), version, manifest.digest)
+                publish(place / version, files, manifest, journal_line({**told, **signed}))
                 return Added(version, created=True)
 
     def slots(self) -> list[Slot]:
@@ -157,6 +145,25 @@ class Registry:
         with _telling(f"an event of {slot} {version} cannot be kept", place), locked(place):
             append_record(events_path(place, version), {"event": event, "at": at, **facts})
 
+    def sign(self, slot: Slot, version: str, at: str, who: str) -> None:
+        """Sign an intact version with the configured key.
+
+        Raises
+        ------
+        RegistryError
+            When no key is configured, or the version is not what was registered.
+        """
+        place = slot.folder(self.root)
+        digest = read_bundle(place, version, signed=False).digest
+        signed = signed_record(str(slot), version, digest)
+        if not signed:
+            raise refused(
+                "there is no key to sign with", where=slot, fix=f"set {KEY} or {KEY_FILE}"
+            )
+        with _telling(f"the signature of {slot} {version} cannot be kept", place), locked(place):
+            record = {"event": SIGNED, "at": at, "who": who, **signed}
+            append_record(events_path(place, version), record)
+
     def open(self, slot: Slot, version: str = CHAMPION) -> VerifiedBundle:
         """Read a version, every byte verified before anything is parsed.
 
@@ -185,7 +192,7 @@ class Registry:
         if slot and not slot.folder(self.root).is_dir():
             raise refused("no such slot", where=self.root, found=str(slot))
         slots = self.slots() if slot is None else [slot]
-        return [finding for each in slots for finding in _findings(self, each)]
+        return [finding for each in slots for finding in findings(self.root, each)]
 
     def _named(self, slot: Slot, version: str) -> str:
         if version != CHAMPION:
@@ -217,83 +224,14 @@ def _telling(what: str, place: Path) -> Iterator[None]:
         raise refused(what, where=place, found=str(error.strerror or error), fix=fix) from error
 
 
-def _sweep(place: Path) -> None:
-    for left in place.glob(".*.tmp"):
-        left.unlink()
-    for left in place.glob(f"{_TEMPORARY}*"):
-        _discard(place, left.name.removeprefix(_TEMPORARY))
-
-
-def _discard(place: Path, version: str) -> None:
-    if not (place / version).exists():
-        events_path(place, version).unlink(missing_ok=True)
-        sync_folder(place)
-    shutil.rmtree(place / f"{_TEMPORARY}{version}")
-
-
 def _same(place: Path, digest: str) -> str | None:
     for version in reversed(version_folders(place)):
-        with contextlib.suppress(RegistryError):
-            if registered_digest(place, version) == digest:
+        if _info(place, version).digest == digest:
+            with contextlib.suppress(RegistryError):
                 return read_bundle(place, version).version
     return None
-
-
-def _next_version(place: Path) -> str:
-    names = (path.name.split(".")[0] for path in place.glob("v*"))
-    return version_name(1 + max((version_number(name) or 0 for name in names), default=0))
-
-
-def _publish(final: Path, files: Mapping[str, bytes], manifest: Manifest, line: str) -> None:
-    """Announce the version in its journal first, so that none is visible without its digest."""
-    place, temporary = final.parent, final.with_name(f"{_TEMPORARY}{final.name}")
-    try:
-        temporary.mkdir()
-        for name, content in {**files, FILE: manifest.to_bytes()}.items():
-            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-            write_new(temporary / name, content, _READ_ONLY)
-        for folder in (*_folders(temporary), temporary, place):
-            sync_folder(folder)
-        write_atomic(events_path(place, final.name), f"{line}\n".encode())
-        temporary.rename(final)
-    except OSError:
-        with contextlib.suppress(OSError):
-            _discard(place, final.name)
-        raise
-    sync_folder(place)
-
-
-def _folders(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_dir())
 
 
 def _info(place: Path, version: str) -> VersionInfo:
     first = dict(Journal.read(events_path(place, version)).records).get(1, {})
     return VersionInfo(version, first.get("at"), first.get("digest"))
-
-
-def _findings(registry: Registry, slot: Slot) -> Iterator[Finding]:
-    place = slot.folder(registry.root)
-    state = State.read(place)
-    if state.problem:
-        yield Finding(str(slot), None, f"champion.json: {state.problem}")
-    yield from _damaged(slot, None, HISTORY, state.damaged)
-    yield from _damaged(slot, None, LEDGER, damaged_trials(registry.root, slot))
-    for path in sorted(place.glob("v*.events.jsonl")):
-        version = path.name.split(".")[0]
-        yield from _damaged(slot, version, path.name, Journal.read(path).damaged)
-        if not (place / f"{_TEMPORARY}{version}").exists() and not (place / version).is_dir():
-            yield Finding(str(slot), version, "was registered, but its folder is gone")
-    for version in version_folders(place):
-        try:
-            read_bundle(place, version)
-        except RegistryError as error:
-            yield Finding(str(slot), version, str(error))
-
-
-def _damaged(
-    slot: Slot, version: str | None, journal: str, numbers: Iterable[int]
-) -> Iterator[Finding]:
-    return (
-        Finding(str(slot), version, f"{journal}: line {number} is damaged") for number in numbers
-    )

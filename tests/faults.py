@@ -1,9 +1,10 @@
-"""Letting one file operation of a process fail, or be its last."""
+"""Letting one file operation of a process fail, or be its last; and bytes that lie."""
 
 from __future__ import annotations
 
 import errno
 import os
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -53,3 +54,13 @@ class Fault:
     def struck(self) -> bool:
         """Whether it came to the operation."""
         return self.left <= 0
+
+
+def damaged(content: bytes, chance: random.Random) -> bytes:
+    """Flip one bit of some bytes, or cut them off."""
+    at = chance.randrange(len(content))
+    if chance.random() < 0.2:
+        return content[:at]
+    changed = bytearray(content)
+    changed[at] ^= 1 << chance.randrange(8)
+    return bytes(changed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -45,6 +46,8 @@ def main(argv: Sequence[str]) -> int:
     facts = {**answer.to_dict(), "age_hours": round(age, 2)}
     log.event("signal", **facts)
     print(json.dumps(facts) if asked.json else story(answer, age))
+    if answer.at.stands_in_for:
+        sys.stderr.write(f"warning: {_stand_in(answer.at)}\n")
     return 0
 
 
@@ -63,6 +66,14 @@ def story(answer: Answer, age: float) -> str:
     lines += _heads(answer)
     notes = [note for note in (_held(answer), *_cautions(at, age)) if note]
     return "\n".join([*lines, *(f"\n{note}" for note in notes)])
+
+
+def _stand_in(at: Moment) -> str:
+    return (
+        f"the champion {at.stands_in_for} of {at.slot} cannot be served, {at.version} answers in "
+        f"its place. To do: vintage registry verify {at.slot}, then vintage registry rollback "
+        f"{at.slot} or vintage retrain."
+    )
 
 
 def _signal(signal: Signal) -> list[str]:

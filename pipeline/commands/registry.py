@@ -33,7 +33,20 @@ def main(argv: Sequence[str]) -> int:
     """Run one command of the registry."""
     if argv and argv[0] == COMPARE:
         return _compare(argv[1:])
-    return registry_main(argv)
+    return registry_main(argv, check=_require_loadable)
+
+
+def _require_loadable(registry: Registry, slot: Slot, version: str) -> None:
+    """Promote only what this machine can load; the first load happens in a child."""
+    first_load = importlib.import_module("pipeline.live.first_load")
+    first_load.require_loadable(registry, slot, registry.open(slot, version), _plugins)
+
+
+def _plugins() -> tuple[str, ...]:
+    from pipeline.commands.arguments import checkout
+    from pipeline.compose import read_root
+
+    return read_root(checkout() / "conf").plugins
 
 
 def _compare(argv: Sequence[str]) -> int:

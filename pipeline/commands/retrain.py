@@ -18,6 +18,7 @@ from pipeline.evaluation.metrics import is_constant
 from pipeline.market.pool import MEMBERS, Pool
 from pipeline.market.pool_quality import LEFT_OUT
 from pipeline.operations.retrain import REFUSED, Outcome, Places, retrain
+from pipeline.operations.slot_task import Switch
 from pipeline.operations.target import resolve
 
 ROWS_FROM = "rows_from_"
@@ -36,11 +37,17 @@ def main(argv: Sequence[str]) -> int:
         action="store_true",
         help="take the place of a champion that learnt from another feed, without comparing",
     )
+    made.add_argument(
+        "--switch-task",
+        action="store_true",
+        help="take the place of a champion of other heads, labels or another timeframe",
+    )
     asked = parse(with_words(made), argv)
+    switch = Switch(feed=asked.switch_feed, task=asked.switch_task)
     now = pd.Timestamp.now(tz="UTC")
     with progress("retrain") as show:
         target = resolve(asked.words, checkout() / "conf", home(), now, show)
-        outcome = retrain(target, Places(home(), checkout()), now, show, asked.switch_feed)
+        outcome = retrain(target, Places(home(), checkout()), now, show, switch)
     print(json.dumps(_facts(outcome)) if asked.json else _story(outcome))
     return GateError.exit_code if _refused(outcome) else 0
 

@@ -76,7 +76,10 @@ class HeadAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Whose answer it is, at which candle; all text."""
+    """Whose answer it is, at which candle; all text.
+
+    `stands_in_for` names the champion that cannot answer itself, else it is empty.
+    """
 
     slot: str
     market: str
@@ -86,6 +89,7 @@ class Moment:
     trained_until: str
     mode: str
     in_sample: bool
+    stands_in_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Serving:
     action_threshold: float
     trained_until: str
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    stands_in_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class Predictor:
             trained_until=self.serving.trained_until,
             mode=self.serving.mode,
             in_sample=known_at < pd.Timestamp(self.serving.trained_until),
+            stands_in_for=self.serving.stands_in_for,
         )
         return Answer(at, heads, self._signal(at, heads))
 
@@ -148,5 +150,6 @@ class Predictor:
                     action_threshold=self.serving.action_threshold,
                     trained_until=at.trained_until,
                     mode=at.mode,
+                    stands_in_for=at.stands_in_for,
                 )
         return None

@@ -19,7 +19,7 @@ class Signal:
 
     ``confidence`` is the top minus the second probability; ``strength`` is the larger of buy
     and sell; ``emergency_score`` is sell times confidence; ``trained_until`` is the version's
-    as_of.
+    as_of; ``stands_in_for`` names the champion that cannot answer itself, else it is empty.
     """
 
     slot: str
@@ -37,6 +37,7 @@ class Signal:
     version: str
     trained_until: str
     mode: str
+    stands_in_for: str = ""
 
     @property
     def is_in_sample(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,11 @@ from pipeline.runner import STAGES, TOLD, Timing, read_timing
 from pipeline.stage_configs import RUN, RunFacts
 from pipeline.stages import paths
 from registry.card import Card
+from registry.files import sha256
 from registry.manifest import VerifiedBundle
 from registry.slots import Slot
 
-CARD = "card.json"
+CARD, SEED = "card.json", "seed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +161,23 @@ def _card(workspace: Workspace, slot: Slot, run: RunFacts, told: Node) -> Card:
         heads={head: _head_card(told[head], details[head]) for head in told},
         metrics=_json(workspace, paths.METRICS),
         heads_metrics={head: detail["scores"] for head, detail in details.items()},
+        scores={head: detail["metrics"] for head, detail in details.items()},
         quality=_json(workspace, paths.QUALITY),
         config={name: stage["config"] for name, stage in stages.items()}
         | {"signal": {"action_threshold": run.action_threshold}},
+        seeds=dict(_seeds({name: stage["config"] for name, stage in stages.items()})),
         code={name: stage["code"] for name, stage in stages.items()},
         libraries=dict(sorted(libraries.items())),
         reproducible=stages["train"]["config"]["device"] == "cpu",
         notes=_notes(_json(workspace, paths.TRAINING_REPORT)["heads"]),
     )
+
+
+def _seeds(node: Any, where: str = "") -> Iterator[tuple[str, int]]:
+    for key, value in node.items() if isinstance(node, Mapping) else ():
+        if key == SEED and isinstance(value, int):
+            yield f"{where}{key}", value
+        yield from _seeds(value, f"{where}{key}.")
 
 
 def _notes(heads: Mapping[str, Node]) -> tuple[str, ...]:
@@ -189,6 +199,7 @@ def _head_card(told: Node, detail: Node) -> Node:
         "feature_digest": told["feature_digest"],
         "columns": [column["name"] for column in table["columns"]],
         "label": told["label"][TARGET],
+        "label_digest": sha256(json.dumps(told["label"], sort_keys=True).encode()),
         "model": told["model"][TARGET],
         "calibration": told["calibrator"][TARGET] if "calibrator" in told else None,
         "classes": told["classes"],

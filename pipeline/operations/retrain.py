@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from pipeline import log
-from pipeline.errors import ConfigError, RetryLater, VintageError
+from pipeline.errors import RetryLater, VintageError
 from pipeline.evaluation.backtest import Setup
 from pipeline.evaluation.comparison import NO_ROWS, Difference
 from pipeline.evaluation.evidence import evidence_of
 from pipeline.frames import read_frame
+from pipeline.live.first_load import require_loadable
+from pipeline.live.task import task_digest
 from pipeline.market.candles import moment
 from pipeline.market.pool import Pool
 from pipeline.operations import candidate as candidates
@@ -24,6 +27,7 @@ from pipeline.operations.candidate import Candidate
 from pipeline.operations.comparing import Side, difference, money
 from pipeline.operations.later_rows import later_side
 from pipeline.operations.revisions import KNOWN, mark_revised
+from pipeline.operations.slot_task import Switch, require_same_service
 from pipeline.operations.target import Target
 from pipeline.operations.workspace import FOLDER, lock_path, prepare
 from pipeline.stages.paths import QUALITY, REPORT
@@ -38,6 +42,7 @@ from registry.trials import count_trials
 from registry.versions import Registry
 
 REFUSED = "refuse"
+UNSWITCHED = Switch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +80,20 @@ def retrain(
     places: Places,
     now: pd.Timestamp,
     progress: Callable[[str], None],
-    switch_feed: bool = False,
+    switch: Switch = UNSWITCHED,
 ) -> Outcome:
     """Build the slot's candidate and put it into service if the gate lets it.
 
     Parameters
     ----------
-    switch_feed
-        Let the candidate take the place of a champion that learnt from another feed; the two
-        are not held against each other then.
+    switch
+        Let the candidate take the place of a champion that learnt from another feed or answers
+        another question; the two are not held against each other then.
 
     Raises
     ------
     ConfigError
-        When the slot's champion learnt from another feed.
+        When the slot's champion serves another feed, other heads, labels or another timeframe.
     RetryLater
         When another retrain of the same slot is running.
     VintageError
@@ -98,8 +103,7 @@ def retrain(
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path).acquire(timeout=0):
-            if not switch_feed:
-                _require_same_feed(target, places.registry)
+            require_same_service(target, places.registry, switch)
             workspace = prepare(places.home, places.checkout, target.slot, target.choices)
             log.event("retrain_started", slot=str(target.slot), as_of=target.plan.run.as_of)
             ran = reproduce(workspace, places.home, progress).ran
@@ -117,33 +121,15 @@ def retrain(
     return outcome
 
 
-def _require_same_feed(target: Target, registry: Registry) -> None:
-    before = champion(registry.root, target.slot)
-    if before is None:
-        return
-    try:
-        feed = registry.card(target.slot, before.version)["feed"]
-    except RegistryError:
-        return  # what cannot be served protects nobody; the decision logs it
-    if feed != target.plan.run.feed:
-        raise ConfigError(
-            "the champion of this slot learnt from another feed; its candles and these are two "
-            "sources, and a slot serves one",
-            where=f"{target.slot} {before.version}",
-            found=target.plan.run.feed,
-            expected=feed,
-            fix="give this feed a home of its own: VINTAGE_HOME=FOLDER vintage retrain …; "
-            "--switch-feed puts it into this slot instead, unless the gate finds it unsound",
-        )
-
-
 def _decide(
     target: Target, places: Places, built: Candidate, now: pd.Timestamp, ran: tuple[str, ...]
 ) -> Outcome:
     registry, at = places.registry, now.isoformat()
     before = champion(registry.root, target.slot)
     TrialFacts.of_local(target.plan.local, "compose").count(registry.root, "retrain")
-    note = {KNOWN: list(built.revisions_known)}
+    note: dict[str, Any] = {KNOWN: list(built.revisions_known), "words": " ".join(_words(target))}
+    note |= {"task": task_digest(target.plan.stages["labels"])}
+    note |= {"parent": before.version} if before else {}
     added = registry.add(target.slot, built.files, registered_at=at, note=note)
     if costs := _costs(built, ran):
         registry.note(target.slot, added.version, "built", at, **costs)
@@ -155,6 +141,7 @@ def _decide(
         judged, trials = verdict.model_dump(mode="json"), count_trials(registry.root, target.slot)
         registry.note(target.slot, added.version, "judged", at, **judged, trials=trials)
         if verdict.outcome != REFUSED:
+            _require_loadable(registry, target, added.version)
             mode: Mode = "trade" if verdict.outcome == "promote" else "observe"
             pointer = move(
                 registry.root,
@@ -179,6 +166,18 @@ def _decide(
         checks=places.home / FOLDER / str(target.slot) / QUALITY,
         evidence=evidence,
     )
+
+
+def _words(target: Target) -> Iterator[str]:
+    """What was chosen, without what only says where its candles lie on this machine."""
+    local = tuple(f"exchange.{key}=" for key in target.plan.local["exchange"])
+    yield from (word for word in shlex.split(target.words) if not word.startswith(local))
+    yield f"as_of={target.plan.run.as_of}"
+
+
+def _require_loadable(registry: Registry, target: Target, version: str) -> None:
+    verified = registry.open(target.slot, version)
+    require_loadable(registry, target.slot, verified, lambda: target.plan.plugins)
 
 
 def _costs(built: Candidate, ran: tuple[str, ...]) -> dict[str, dict[str, float]]:

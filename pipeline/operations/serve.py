@@ -11,6 +11,7 @@ from pipeline.evaluation.backtest.signals import THRESHOLDS
 from pipeline.evaluation.trading import ROLES
 from pipeline.live.answers import Answer
 from pipeline.live.predictor import Predictor, Serving
+from pipeline.live.served import served
 from pipeline.market.candles import duration, moment
 from pipeline.market.pool import MEMBERS
 from pipeline.market.pool_quality import LEFT_OUT
@@ -30,31 +31,33 @@ def predict(target: Target, registry: Registry) -> Answer:
 
     A member of the recipe's own pool without a champion of its own is answered by the pool's.
 
+    While the champion is damaged the nearest intact champion before it answers, and says so.
+
     Raises
     ------
     RegistryError
-        When the slot has no champion or its files do not verify.
+        When the slot has no champion, or neither it nor one before is intact.
     DataError
         When the candles do not reach as_of.
     """
     market = target.only_market.name
     slot = serving_slot(target, registry)
-    pointer = champion(registry.root, slot)
-    if pointer is None:
+    found = served(registry, slot, target.plan.plugins)
+    if found is None:
         raise RegistryError(
             f"there is no champion yet ({slot}). To do: vintage retrain {_words(target, slot)}."
         )
-    verified = registry.open(slot, pointer.version)
-    card = verified.card()
+    card = found.verified.card()
     _require_same(card, target)
     _require_learned(card, market)
     serving = Serving(
-        mode=pointer.mode,
+        mode=found.pointer.mode,
         action_threshold=card["config"]["signal"]["action_threshold"],
         trained_until=card["as_of"],
         thresholds=_thresholds(card, target),
+        stands_in_for=found.stands_in_for,
     )
-    predictor = Predictor.load(slot, verified, serving, target.plan.plugins)
+    predictor = Predictor.load(slot, found.verified, serving, target.plan.plugins)
     return predictor.answer(_candles(target, predictor.memory), market)
 
 

@@ -180,6 +180,7 @@ def test_a_signal_alone_is_the_same_bytes_as_ever() -> None:
         "version",
         "trained_until",
         "mode",
+        "stands_in_for",
         "in_sample",
     ]
     both = loaded({"direction": direction, "risk": direction}).answer(CANDLES).to_dict()

@@ -20,6 +20,7 @@ from pipeline.operations.build_run import BuildReport
 from pipeline.operations.comparing import Side, _setup, difference
 from pipeline.operations.later_rows import later_side
 from pipeline.operations.retrain import Outcome, Places, retrain
+from pipeline.operations.slot_task import Switch
 from pipeline.operations.target import resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
@@ -55,7 +56,8 @@ def retrained(home: Path, monkeypatch: pytest.MonkeyPatch) -> Retrain:
             return BuildReport(STAGES)
 
         monkeypatch.setattr(retrains, "reproduce", build)
-        return retrain(target, Places(home, CHECKOUT), now, lambda _: None)
+        switch = Switch(task=True)
+        return retrain(target, Places(home, CHECKOUT), now, lambda _: None, switch)
 
     return make
 

@@ -10,6 +10,7 @@ import pytest
 
 from registry.card import Card
 from registry.errors import RegistryError
+from registry.tables import score_rows
 
 HEAD: dict[str, Any] = {
     "features": "hourly46",
@@ -51,10 +52,20 @@ FACTS: dict[str, Any] = {
 def test_the_same_facts_in_any_order_are_the_same_bytes() -> None:
     content = Card.build(FACTS).to_bytes()
     assert content == Card.build(dict(reversed(FACTS.items()))).to_bytes()
-    assert content.startswith(b'{\n "as_of": "2025-12-20T00:00:00+00:00",\n "code": {')
+    assert content.startswith(b'{\n "as_of": "2025-12-20T00:00:00+00:00",\n "certification": ')
     assert content.endswith(b"\n}\n")
     assert "가".encode() in content
-    assert json.loads(content) == {**FACTS, "format": 1}
+    left_out: dict[str, Any] = {"scores": {}, "seeds": {}, "certification": None, "format": 1}
+    heads = {"direction": {**HEAD, "label_digest": None}}
+    assert json.loads(content) == {**FACTS, **left_out, "heads": heads}
+
+
+def test_scores_stand_beside_their_interval_and_baselines() -> None:
+    score = {"value": 0.4, "low": 0.3, "high": 0.5, "baselines": {"majority": 0.33, "har": None}}
+    card = Card.build({**FACTS, "scores": {"direction": {"accuracy": score}}})
+    assert score_rows(json.loads(card.to_bytes())) == [
+        {"score": "accuracy", "value": 0.4, "low": 0.3, "high": 0.5, "majority": 0.33, "har": None}
+    ]
 
 
 def test_a_card_reads_back() -> None:

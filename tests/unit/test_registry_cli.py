@@ -12,6 +12,7 @@ import pytest
 
 from registry import pointers
 from registry.__main__ import main
+from registry.errors import RegistryError
 from registry.slots import Slot
 from registry.tables import table
 from registry.versions import Registry
@@ -58,9 +59,10 @@ def test_promote_says_what_happened_and_how_to_undo_it(
         f"v0001 is champion of {SOL} now, mode observe: signals, no decisions; there was none "
         "before.\nThere is no earlier champion to go back to.\n"
     )
-    assert run(root, "promote", str(SOL), "v0001", "--mode", "trade") == 0
+    assert run(root, "promote", str(SOL), "v0001", "--trade") == 0
     undo = f"To undo: vintage registry promote {SOL} v0001 --mode observe\n"
     assert told(capsys).endswith(f"before it was v0001 (observe).\n{undo}")
+    Registry(root).note(SOL, "v0002", "judged", AT, outcome="promote")
     assert run(root, "promote", str(SOL), "v0002", "--reason", "newer") == 0
     assert told(capsys) == (
         f"v0002 is champion of {SOL} now, mode trade: signals and decisions; before it was v0001 "
@@ -74,16 +76,98 @@ def test_promote_says_what_happened_and_how_to_undo_it(
 
 def test_rollback_says_how_to_undo_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for version in ("v0001", "v0002"):
-        run(root, "promote", str(SOL), version, "--mode", "trade")
+        run(root, "promote", str(SOL), version, "--trade")
     assert run(root, "rollback", str(SOL)) == 0
-    undo = f"To undo: vintage registry promote {SOL} v0002 --mode trade\n"
+    undo = f"To undo: vintage registry promote {SOL} v0002 --trade\n"
     assert told(capsys).endswith(undo)
-    moved = told_json(capsys, root, "promote", str(SOL), "v0002")
+    moved = told_json(capsys, root, "promote", str(SOL), "v0002", "--trade")
     assert moved == {
         "slot": str(SOL),
         "before": {"version": "v0001", "generation": 3, "mode": "trade"},
         "after": {"version": "v0002", "generation": 4, "mode": "trade"},
     }
+
+
+@pytest.mark.parametrize(
+    ("judged", "given", "mode"),
+    [
+        (None, (), "observe"),
+        ("refuse", (), "observe"),
+        ("observe", (), "observe"),
+        ("promote", (), "trade"),
+        ("promote", ("--mode", "observe"), "observe"),
+        ("promote", ("--mode", "trade"), "trade"),
+        ("refuse", ("--trade",), "trade"),
+        ("refuse", ("--mode", "trade"), None),
+    ],
+)
+def test_only_what_the_gate_promoted_inherits_trade(
+    root: Path, judged: str | None, given: tuple[str, ...], mode: str | None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    run(root, "promote", str(SOL), "v0001", "--trade")
+    if judged:
+        for outcome in ("promote", "refuse", judged):
+            Registry(root).note(SOL, "v0002", "judged", AT, outcome=outcome)
+    told(capsys)
+    code = run(root, "promote", str(SOL), "v0002", *given)
+    pointer = pointers.champion(root, SOL)
+    assert pointer is not None
+    if mode is None:
+        assert (code, pointer.version) == (6, "v0001")
+        assert "the gate did not say" in capsys.readouterr().err
+        return
+    assert (code, pointer.version, pointer.mode) == (0, "v0002", mode)
+    why = "v0002 is observed, for the gate did not promote it"
+    assert (why in told(capsys)) == (mode == "observe" and not given)
+
+
+def test_a_version_that_cannot_be_loaded_is_not_promoted(root: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise RegistryError("it cannot be loaded.")
+
+    given = ["promote", str(SOL), "v0001", "--root", str(root)]
+    assert main(given, check=refuse) == 6
+    assert pointers.champion(root, SOL) is None
+
+
+def test_pin_tag_and_gc_tell_what_they_did(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(root, "pin", str(SOL), "v0001") == 0
+    undo = f"To undo: vintage registry pin {SOL} none --as pinned\n"
+    assert told(capsys) == f"v0001 is pinned of {SOL} now; gc keeps it.\n{undo}"
+    assert run(root, "tag", str(SOL), "v0001", "good") == 0
+    assert told(capsys) == f"tags of {SOL} v0001: good\n"
+    shown = told_json(capsys, root, "show", str(SOL), "v0001")
+    assert (shown["points_here"], shown["tags"]) == (["pinned"], ["good"])
+    (moved,) = told_json(capsys, root, "history", str(SOL), "--as", "pinned")
+    assert (moved["to"], moved["generation"]) == ("v0001", 1)
+    assert told_json(capsys, root, "gc", "--keep", "1")["versions"] == []
+    assert told_json(capsys, root, "pin", str(SOL), "none")["before"] == "v0001"
+    assert told_json(capsys, root, "tag", str(SOL), "v0001", "good", "--remove")["tags"] == []
+    assert run(root, "gc", "--keep", "1") == 0
+    assert "Nothing is deleted yet: 1 versions" in told(capsys)
+    assert len(Registry(root).versions(SOL)) == 2
+    gone = told_json(capsys, root, "gc", str(SOL), "--keep", "1", "--yes")
+    assert (gone["deleted"], [each["version"] for each in gone["versions"]]) == (True, ["v0001"])
+    assert [info.version for info in Registry(root).versions(SOL)] == ["v0002"]
+
+
+def test_versions_go_out_and_come_back(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("elsewhere")
+    assert run(root, "export", str(SOL), "v0001", str(folder / "out")) == 0
+    assert run(folder / "new", "add", str(SOL), str(folder / "out")) == 0
+    assert "v0001: registered." in told(capsys)
+    again = told_json(capsys, folder / "new", "add", str(SOL), str(folder / "out"))
+    assert again == {"slot": str(SOL), "version": "v0001", "created": False}
+    packed = told_json(capsys, root, "backup", str(folder / "b.zip"))
+    assert (packed["slots"], packed["versions"]) == ([str(ETH), str(SOL)], 3)
+    assert run(folder / "new", "restore", str(folder / "b.zip")) == 6
+    back = told_json(capsys, folder / "new", "restore", str(folder / "b.zip"), "--yes")
+    assert len(back["aside"]) == 1
+    assert run(folder / "new", "verify") == 0
+    assert told(capsys) == "Intact: 3 versions in 2 slots.\n"
 
 
 def test_list_shows_accuracy_beside_its_majority(
@@ -203,7 +287,15 @@ def test_verify_names_the_damage_and_fails(root: Path, capsys: pytest.CaptureFix
         (["verify", "upbit_hourly/KRW-XRP"], 6, "no such slot"),
         (["promote", str(SOL), "v0001", "--mode", "live"], 2, "invalid choice"),
         (["list", "--all"], 2, "unrecognized arguments"),
-        (["add"], 2, "invalid choice"),
+        (["add"], 2, "are required"),
+        (["promote", str(SOL), "v0001", "--mode", "trade"], 6, "--trade"),
+        (["promote", str(SOL), "v0001", "--mode", "observe", "--trade"], 6, "contradict"),
+        (["tag", str(SOL), "v0001", "a b"], 6, "is not a tag"),
+        (["sign", str(SOL), "v0001"], 6, "no key"),
+        (["gc", str(SOL), "--keep", "0"], 6, "newest version is kept"),
+        (["pin", str(SOL), "v0009"], 6, "no such version"),
+        (["restore", "nowhere"], 6, "no intact backup"),
+        (["add", str(SOL), "nowhere"], 6, "not a folder"),
         ([], 2, "required"),
         (["--help"], 0, ""),
     ],

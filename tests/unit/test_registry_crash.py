@@ -18,7 +18,10 @@ from pathlib import Path
 import pytest
 
 from registry import pointers
+from registry.archive import backup, restore
 from registry.errors import RegistryError
+from registry.marks import mark
+from registry.retention import collect
 from registry.slots import Slot
 from registry.versions import Registry
 from tests.faults import CLEAN, COUNTED, ESCAPED, REFUSED, Fault
@@ -72,9 +75,37 @@ def both(root: Path) -> None:
     add_new(root)
 
 
+def add_both(root: Path) -> None:
+    add_old(root)
+    add_new(root)
+
+
 def promote_both(root: Path) -> None:
     both(root)
     promote("v0002")(root)
+
+
+def pin_second(root: Path) -> None:
+    mark(root, SLOT, "pinned", "v0002", **WHY)
+
+
+def first_only(root: Path) -> None:
+    collect(root, SLOT, 1, "2025-12-21T00:00Z", "test")
+
+
+def restore_other(root: Path) -> None:
+    """From the backup beside the registry, unless it is there already."""
+    if not SLOT.folder(root).exists():
+        restore(Registry(root), root.parent / "backup.zip")
+
+
+def backed_up(root: Path) -> None:
+    promote_old(root)
+    file = root.parent / "backup.zip"
+    file.unlink(missing_ok=True)
+    backup(Registry(root), file)
+    shutil.rmtree(root)
+    nothing(root)
 
 
 def killed_before(root: Path) -> None:
@@ -93,6 +124,9 @@ CASES: dict[str, tuple[Action, Action, str | None, list[str]]] = {
     "first promotion": (add_old, promote("v0001"), "v0001", ["v0001"]),
     "promotion": (both, promote("v0002"), "v0002", ["v0001", "v0002"]),
     "rollback": (promote_both, back, "v0001", ["v0001", "v0002"]),
+    "mark": (both, pin_second, "v0001", ["v0001", "v0002"]),
+    "collection": (add_both, first_only, None, ["v0002"]),
+    "restore": (backed_up, restore_other, "v0001", ["v0001"]),
     "event": (promote_old, note_new, "v0001", ["v0001"]),
 }
 

@@ -12,8 +12,11 @@ import pytest
 
 from pipeline.commands.retrain import _from_others
 from pipeline.errors import ConfigError
+from pipeline.live.task import task_changes
 from pipeline.operations import retrain as retrains
+from pipeline.operations import slot_task
 from pipeline.operations.retrain import Places, retrain
+from pipeline.operations.slot_task import Switch
 from pipeline.operations.target import Target, resolve
 from registry.history import Pointer
 from registry.versions import Registry
@@ -40,7 +43,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     def begin(*_: object) -> None:
         raise _Built
 
-    monkeypatch.setattr(retrains, "champion", lambda *_: BEFORE)
+    monkeypatch.setattr(slot_task, "champion", lambda *_: BEFORE)
     monkeypatch.setattr(Registry, "card", lambda *_: card)
     monkeypatch.setattr(retrains, "prepare", begin)
     return card
@@ -55,12 +58,40 @@ def test_another_feed_is_refused_before_anything_is_built(
         retrain(rehearsal, places, now, print)
     assert caught.value.found == rehearsal.plan.run.feed != "upbit"
     with pytest.raises(_Built):
-        retrain(rehearsal, places, now, print, switch_feed=True)
+        retrain(rehearsal, places, now, print, Switch(feed=True))
     with pytest.raises(_Built):
         retrain(target_of(home), places, now, print)
     served["feed"] = rehearsal.plan.run.feed
     with pytest.raises(ConfigError, match="another feed"):
         retrain(target_of(home), places, now, print)
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("label.horizon_hours=12", "heads.direction.horizon_hours 12.0"),
+        ("label=triple_barrier", "triple_barrier"),
+        ("recipe.timeframe=30m", "timeframe 30m"),
+    ],
+)
+def test_another_question_is_refused_before_anything_is_built(
+    home: Path, served: dict[str, Any], word: str, found: str
+) -> None:
+    places, now = Places(home, CHECKOUT), pd.Timestamp(AS_OF)
+    asked, other = target_of(home), target_of(home, word)
+    served["config"] = {"labels": asked.plan.stages["labels"]}
+    with pytest.raises(ConfigError, match="--switch-task") as caught:
+        retrain(other, places, now, print)
+    assert found in caught.value.found
+    for target, switch in ((other, Switch(task=True)), (asked, Switch())):
+        with pytest.raises(_Built):
+            retrain(target, places, now, print, switch)
+
+
+def test_other_heads_are_another_question() -> None:
+    told = {"timeframe": "1h", "heads": {"entry": {}}}
+    (change,) = task_changes(told, {"timeframe": "1h", "heads": {"entry": {}, "leave": {}}})
+    assert (change.what, change.champion, change.candidate) == ("heads", "entry", "entry, leave")
 
 
 def test_a_champion_of_another_feed_is_not_compared(home: Path, served: dict[str, Any]) -> None:
