@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pipeline.commands.arguments import checkout, parse, parser
-from pipeline.commands.console import progress, told
+from pipeline.commands.backtest_words import story
+from pipeline.commands.console import progress
 from pipeline.config import home
 from pipeline.errors import ConfigError
-from pipeline.operations.backtests import Asked, Backtested, backtest_version
+from pipeline.operations.backtests import Asked, backtest_version
 from registry.files import write_atomic
 from registry.slots import Slot
 
@@ -20,25 +21,6 @@ EXAMPLES = (
     "vintage backtest upbit_hourly/KRW-SOL v0003",
     "vintage backtest recipe=demo backtest=bingx_futures market.fee_bps=2",
 )
-NONE = "-"
-FIGURES = {
-    "total_return": ("return", "%"),
-    "annual_return": ("a year", "%"),
-    "drawdown": ("deepest drawdown", "%"),
-    "sharpe": ("Sharpe", "2"),
-    "sortino": ("Sortino", "2"),
-    "calmar": ("Calmar", "2"),
-    "trades": ("trades", "0"),
-    "win_rate": ("won", "%"),
-    "profit_factor": ("profit factor", "2"),
-    "long_share": ("long", "%"),
-    "exposure": ("time in the market", "%"),
-    "turnover": ("turnover, times the equity", "1"),
-    "fee": ("fees, of the start", "%"),
-    "slippage": ("slippage, of the start", "%"),
-    "funding": ("funding, of the start", "%"),
-}
-GROUPS = {"side": "side", "reason": "exit", "regime": "regime"}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,10 +30,12 @@ def main(argv: Sequence[str]) -> int:
         "words", nargs="*", metavar="slot [version] | key=value", help="whose rows, and how"
     )
     made.add_argument("--trades", type=Path, metavar="FILE", help="write every trade as CSV")
+    made.add_argument("--funding", type=Path, metavar="FILE", help="recorded funding payments")
     made.add_argument("--json", action="store_true", help="print one JSON object")
     given = parse(made, argv)
     with progress("backtest"):
-        done = backtest_version(asked_of(given.words), checkout() / "conf", home())
+        asked = replace(asked_of(given.words), funding=given.funding)
+        done = backtest_version(asked, checkout() / "conf", home())
     if given.trades:
         write_atomic(given.trades, done.trading.trades().to_csv(index=False).encode())
     print(json.dumps(done.facts()) if given.json else "\n".join(story(done)))
@@ -81,79 +65,3 @@ def asked_of(words: Sequence[str]) -> Asked:
         )
     slot = Slot.parse(named[0]) if named else None
     return Asked(chosen, slot, named[1] if len(named) > 1 else None)
-
-
-def story(done: Backtested) -> Iterator[str]:
-    """Lines for people: the figures beside doing nothing, where they come from, and warnings."""
-    facts = done.facts()
-    multiples: dict[str, Any] = facts["costs"]
-    first = next(iter(multiples))
-    yield f"{done.slot} {done.version}, out of fold {facts['from'][:10]} to {facts['to'][:10]}"
-    yield f"{_rules(facts['profile'])}\n"
-    yield from _lines(_figures(facts))
-    for group, title in GROUPS.items():
-        found = multiples[first]["by"][group]
-        if found:
-            rows = [
-                [name, f"{row['trades']}", _text(row["pnl"], "%")] for name, row in found.items()
-            ]
-            yield ""
-            yield from _lines([[f"by {title}", "trades", "of the start"], *rows])
-    yield f"\n{told('luck', _luck(facts))}"
-    for number, sentence in enumerate(facts["flags"].values()):
-        yield told("" if number else "beware", sentence)
-
-
-def _figures(facts: dict[str, Any]) -> list[list[str]]:
-    multiples, beside = facts["costs"], facts["baselines"]
-    held, flat = beside["buy_and_hold"], beside["always_flat"]
-    header = ["", *(f"costs {name}" for name in multiples), "buy and hold", "always flat"]
-    rows = [
-        [
-            title,
-            *(_text(each[key], kind) for each in multiples.values()),
-            *(_text(each[key], kind) if key in each else "" for each in (held, flat)),
-        ]
-        for key, (title, kind) in FIGURES.items()
-    ]
-    return [header, *rows]
-
-
-def _rules(profile: dict[str, Any]) -> str:
-    parts = [f"{profile['venue']}, {profile['positions']} at a time at most"]
-    if profile["leverage"] != 1:
-        parts.append(f"{profile['leverage']:g} times the margin")
-    for key, word in (("stop_loss", "stop"), ("take_profit", "profit")):
-        if level := profile[key]:
-            parts.append(f"{word} {100 * level['share']:g} % of the {level['basis']}")
-    if profile["max_holding"]:
-        parts.append(f"held {profile['max_holding']} at most")
-    parts.append(f"filled at the {profile['fill'].replace('_', ' ')}")
-    return ", ".join(parts)
-
-
-def _luck(facts: dict[str, Any]) -> str:
-    if facts["probabilistic_sharpe"] is None:
-        return "Nothing moved, so there is no Sharpe ratio to judge."
-    alone, among = (
-        f"{100 * facts[f'{kind}_sharpe']:.0f} %" for kind in ("probabilistic", "deflated")
-    )
-    many = facts["trials"]
-    return (
-        f"The true Sharpe ratio is above 0 with a probability of {alone}; as the best of "
-        f"{many} {'configuration' if many == 1 else 'configurations'} tried for this slot, above "
-        f"what luck gives with {among}."
-    )
-
-
-def _text(value: float | None, kind: str) -> str:
-    if value is None:
-        return NONE
-    return f"{100 * value:.2f} %" if kind == "%" else f"{value:,.{kind}f}"
-
-
-def _lines(rows: list[list[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, *rest in rows:
-        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        yield "  ".join(["", name.ljust(widths[0]), *cells]).rstrip()

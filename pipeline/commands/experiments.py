@@ -13,7 +13,9 @@ from pipeline.compose import read_recipe, tuned
 from pipeline.config import home
 from pipeline.errors import ConfigError, nearest
 from pipeline.evaluation.metrics import FLAT
-from pipeline.operations.experiment_list import Experiment, experiments, tried
+from pipeline.experiments.overfitting import Overfitting
+from pipeline.operations.experiment_list import Experiment, experiments, slots_of, tried
+from pipeline.operations.experiment_returns import overfitting_of
 from pipeline.settings import words_of
 
 CHOSEN = ("recipe", "exchange", "market", "model", "tune", "as_of")
@@ -35,13 +37,17 @@ def main(argv: Sequence[str]) -> int:
     with progress("experiments"):
         found = experiments(home())
         rows = [_row(experiment) for experiment in found]
-        trials = {} if asked.json or asked.md else tried(found, home())
+        slots = [] if asked.json or asked.md else slots_of(found, home())
+        judged = overfitting_of(found, slots, home()) if slots else {}
+        trials = tried(slots, home())
     if asked.sort:
         rows = _sorted(rows, asked.sort)
     if asked.json:
         print(json.dumps(rows))
         return 0
-    print(_markdown(rows) if asked.md else "\n".join([*_tried(trials), _narrow(rows)]))
+    print(
+        _markdown(rows) if asked.md else "\n".join([*_tried(trials), *_luck(judged), _narrow(rows)])
+    )
     return 0
 
 
@@ -50,6 +56,14 @@ def _tried(trials: dict[str, int]) -> list[str]:
     counts = ", ".join(f"{count} for {slot}" for slot, count in trials.items() if count)
     why = "; the best of many is high by luck, too"
     return [told("tried", f"configurations in the trial ledger: {counts}{why}")] if counts else []
+
+
+def _luck(judged: dict[str, Overfitting]) -> list[str]:
+    """How far the best is luck, by daily returns after costs, for each slot with several runs."""
+    return [
+        told("overfit", f"{slot}, by daily returns after costs: {found.sentence()}")
+        for slot, found in judged.items()
+    ]
 
 
 def _row(experiment: Experiment) -> Row:

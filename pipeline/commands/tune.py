@@ -97,6 +97,7 @@ def _facts(outcome: Outcome, adopted: Path | None, commands: list[str]) -> dict[
         "best": dataclasses.asdict(tuned.ranked[0]),
         "trials": [dataclasses.asdict(trial) for trial in tuned.trials],
         "caution": _caution(tuned),
+        "overfitting": tuned.overfitting.facts(),
         "adopted": str(adopted) if adopted else None,
         "next": commands,
     }
@@ -116,6 +117,7 @@ def _story(outcome: Outcome, adoption: list[str], commands: list[str]) -> str:
         told("scored", _rows(tuned)),
         told("baseline", _baseline(tuned)),
         told("caution", _caution(tuned)),
+        told("overfit", tuned.overfitting.sentence()),
     ]
     if failed := next((trial.reason for trial in tuned.trials if trial.reason), ""):
         lines += [told("failed", f"the first one said: {failed}")]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import combinations
 from statistics import NormalDist
 
 import numpy as np
@@ -17,7 +16,6 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 NORMAL = NormalDist()
 EULER = 0.5772156649015329
-MOST_BLOCKS = 20  # 184,756 ways to take one half of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,49 +104,6 @@ def deflated_sharpe(returns: Returns, trials: int, deviation: float | None = Non
     return probabilistic_sharpe(returns, best_sharpe_of_luck(trials, deviation))
 
 
-def overfitting_probability(returns: Floats, blocks: int = 16) -> float:
-    """How often the best of one half of the time is below the middle of the others in the rest.
-
-    Combinatorially symmetric cross-validation (Bailey, Borwein, López de Prado and Zhu 2017, The
-    probability of backtest overfitting, section 3): the rows are cut into blocks of equal length,
-    the oldest rows that fill none left out; of each way to take half of the blocks, the trial
-    with the highest Sharpe ratio there is ranked among all in the other half, and counts where
-    its ``log(w / (1 - w))`` with ``w = rank / (trials + 1)`` is not above 0. Equal trials share
-    the mean of their ranks.
-
-    Parameters
-    ----------
-    returns
-        Of each trial at the same times, shape (rows, trials).
-    blocks
-        An even number, at most 20.
-
-    Raises
-    ------
-    ValueError
-        For fewer than two trials, a block without two rows, or an odd number of blocks.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(1)
-    >>> luck = rng.normal(0.0, 0.01, (320, 8))
-    >>> overfitting_probability(luck + [0, 0, 0, 0, 0, 0, 0, 0.01], 8)
-    0.0
-    """
-    length = len(returns) // blocks if 1 < blocks <= MOST_BLOCKS and blocks % 2 == 0 else 0
-    if length <= 1 or returns.shape[1] <= 1:
-        raise ValueError(f"{returns.shape} returns cannot be cut into {blocks} blocks")
-    cut = returns[len(returns) - length * blocks :].reshape(blocks, length, -1)
-    sums = np.stack([cut.sum(axis=1), (cut**2).sum(axis=1)])
-    taken = np.zeros((math.comb(blocks, blocks // 2), blocks))
-    for row, chosen in zip(taken, combinations(range(blocks), blocks // 2), strict=True):
-        row[list(chosen)] = 1.0
-    inside, outside = (_sharpes(half @ sums, length * blocks // 2) for half in (taken, 1 - taken))
-    best = np.take_along_axis(outside, inside.argmax(axis=1)[:, None], axis=1)
-    rank = (outside < best).sum(axis=1) + ((outside == best).sum(axis=1) + 1) / 2
-    return float(np.mean(rank <= (returns.shape[1] + 1) / 2))
-
-
 def diebold_mariano(differences: Floats, horizon: int) -> float:
     """Two-sided p of equal losses, for forecasts that look `horizon` rows ahead.
 
@@ -202,10 +157,3 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
     fewer, rows = min(only_first, only_second), only_first + only_second
     return min(1.0, 2 * float(bdtr(fewer, rows, 0.5)))
-
-
-def _sharpes(sums: Floats, rows: int) -> Floats:
-    mean = sums[0] / rows
-    variance = np.maximum(sums[1] / rows - mean**2, 0.0)
-    deviation = np.sqrt(variance)
-    return np.where(deviation > 0, mean / np.where(deviation > 0, deviation, 1.0), 0.0)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.backtest import Profile, Result, Setup, backtest
-from pipeline.evaluation.fold_thresholds import with_fold_thresholds
+from pipeline.evaluation.fold_thresholds import with_fold_thresholds, without_thresholds
 from pipeline.evaluation.statistics import (
     Floats,
     Returns,
@@ -147,7 +147,10 @@ def trade(
     if setup.profile.thresholds == "folds":
         rows = [of_market(joined, setup.market.name) for joined, _ in heads.values()]
         signals = with_fold_thresholds(signals, rows, candles, setup)
-    return Trading(backtest(candles, signals, setup))
+    made = backtest(candles, signals, setup)
+    untold = without_thresholds(signals)
+    told = {"folds_without_threshold": untold} if untold else {}
+    return Trading(replace(made, flags=told | made.flags))
 
 
 def signals_of(heads: Mapping[str, Predicted], market: str) -> pd.DataFrame:

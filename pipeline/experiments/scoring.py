@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.effective import effective_rows
 from pipeline.evaluation.metrics import Floats, log_loss
+from pipeline.experiments.blocks import Sums, as_lists, block_starts, block_sums
 from pipeline.frames import encode_frame
 from pipeline.models.base import Model, Samples
 from pipeline.models.calibration import Calibration
@@ -58,6 +60,11 @@ class HeadRows:
         return effective_rows(frame, timeframe)
 
     @property
+    def moments(self) -> pd.DatetimeIndex:
+        """When the rows stand that are predicted out of fold, once for each fold that does."""
+        return self.samples.time[np.concatenate([fold.test for fold in self.folds])]
+
+    @property
     def _tested(self) -> Rows:
         return np.unique(np.concatenate([fold.test for fold in self.folds]))
 
@@ -81,7 +88,23 @@ def head_rows(plan: Plan, frames: Frames) -> dict[str, HeadRows]:
     return rows
 
 
-def running_losses(plan: Plan, rows: Mapping[str, HeadRows]) -> Iterator[float]:
+class Score(NamedTuple):
+    """Of the rows scored so far: mean log loss, mean over heads, and sums by head and block."""
+
+    loss: float
+    blocks: Sums
+
+
+def block_rows(rows: Mapping[str, HeadRows]) -> Sums:
+    """How many rows each head has in each block of time, as often as they are predicted."""
+    moments = {name: own.moments for name, own in rows.items()}
+    starts = block_starts(moments.values())
+    return as_lists(
+        {name: block_sums(time, np.ones(len(time)), starts) for name, time in moments.items()}
+    )
+
+
+def running_losses(plan: Plan, rows: Mapping[str, HeadRows]) -> Iterator[Score]:
     """Fold by fold, the mean log loss of the rows scored so far, averaged over the heads.
 
     The last one is the configuration's score, in nats: the ``log_loss`` that evaluation gives it.
@@ -99,7 +122,7 @@ def running_losses(plan: Plan, rows: Mapping[str, HeadRows]) -> Iterator[float]:
 def class_share_loss(rows: Mapping[str, HeadRows]) -> float:
     """The score of always giving the class shares of the training rows, whatever the features."""
     *_, last = _running(dict.fromkeys(rows, Majority()), rows, 0)
-    return last
+    return last.loss
 
 
 def _running(
@@ -107,13 +130,19 @@ def _running(
     rows: Mapping[str, HeadRows],
     seed: int,
     calibration: Calibration = UNCALIBRATED,
-) -> Iterator[float]:
-    heads = [_losses(models[name], own, seed, calibration) for name, own in rows.items()]
-    scored: list[list[Floats]] = [[] for _ in heads]
-    for _ in range(max(len(own.folds) for own in rows.values())):
-        for parts, losses in zip(scored, heads, strict=True):
-            parts.extend([part for part in (next(losses, None),) if part is not None])
-        yield float(np.mean([np.concatenate(parts).mean() for parts in scored]))
+) -> Iterator[Score]:
+    heads = {name: _losses(models[name], own, seed, calibration) for name, own in rows.items()}
+    starts = block_starts(own.moments for own in rows.values())
+    scored: dict[str, list[Floats]] = {name: [] for name in rows}
+    sums = {name: np.zeros(len(starts) + 1) for name in rows}
+    for fold in range(max(len(own.folds) for own in rows.values())):
+        for name, losses in heads.items():
+            if (part := next(losses, None)) is not None:
+                scored[name].append(part)
+                time = rows[name].samples.time[rows[name].folds[fold].test]
+                sums[name] = sums[name] + block_sums(time, part, starts)
+        loss = float(np.mean([np.concatenate(parts).mean() for parts in scored.values()]))
+        yield Score(loss, as_lists(sums))
 
 
 def _losses(model: Model, rows: HeadRows, seed: int, calibration: Calibration) -> Iterator[Floats]:

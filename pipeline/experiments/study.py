@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +17,24 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from pipeline.errors import DataError, RetryLater
+from pipeline.experiments.blocks import Sums
 from pipeline.experiments.search_space import Options, Range, Search, Settings
 
 if TYPE_CHECKING:
     import optuna
 
 BASE, REASON, DIGEST, SCORED, NEW = "base", "reason", "digest", "scored", "new"
+BLOCK_LOSSES = "block_losses"
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
 BUSY_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One trial; `number` counts from 0, which is the configuration as it was."""
+    """One trial; `number` counts from 0, which is the configuration as it was.
+
+    One that was scored on every fold has its log losses summed by head and block of time.
+    """
 
     number: int
     state: str
@@ -37,6 +42,7 @@ class Tried:
     settings: Settings
     digest: str
     reason: str
+    block_losses: Sums = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class ScoredOn:
 
     `digest` is that of features and labels; out-of-fold `rows`, and how many `independent` ones
     they are worth, stand by head; `class_shares` is the log loss of always giving the class
-    shares of the training rows.
+    shares of the training rows; `block_rows` are the rows of each head by block of time.
     """
 
     digest: str
@@ -53,6 +59,7 @@ class ScoredOn:
     independent: dict[str, float]
     folds: int
     class_shares: float
+    block_rows: Sums = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -232,4 +239,5 @@ def _tried(
         settings=settings_of(trial, search) or dict(start),
         digest=str(trial.user_attrs.get(DIGEST, "")),
         reason=str(trial.user_attrs.get(REASON, "")),
+        block_losses=trial.user_attrs.get(BLOCK_LOSSES, {}),
     )

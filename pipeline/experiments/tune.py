@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.experiments import study as studies
+from pipeline.experiments.overfitting import Overfitting, overfitting
 from pipeline.experiments.scoring import (
     Frames,
     HeadRows,
+    block_rows,
     class_share_loss,
     head_rows,
     running_losses,
@@ -63,6 +65,11 @@ class Tuned:
         """Trials scored on every fold, the best first."""
         whole = [trial for trial in self.trials if trial.state == COMPLETE]
         return sorted(whole, key=lambda trial: (trial.log_loss or 0.0, trial.number))
+
+    @property
+    def overfitting(self) -> Overfitting:
+        """What the best score says of time that did not choose it."""
+        return overfitting(self.trials, self.scored)
 
     @property
     def learned(self) -> bool:
@@ -157,6 +164,7 @@ def _task(study: optuna.Study, tuning: Tuning, frames: Frames, home: Path) -> _T
         independent={head: own.independent(timeframe) for head, own in rows.items()},
         folds=max(len(own.folds) for own in rows.values()),
         class_shares=class_share_loss(rows),
+        block_rows=block_rows(rows),
     )
     studies.require_same(study, scored, tuning.file(home))
     start = starting_values(tuning.search, models_of(tuning.subject.plan))
@@ -192,11 +200,12 @@ def _scored(trial: optuna.Trial, task: _Task) -> tuple[str, float | None]:
     trial.set_user_attr(studies.NEW, news)
     trial.set_user_attr(studies.DIGEST, plan.trial)
     last = max(len(own.folds) for own in task.rows.values()) - 1
-    for fold, loss in enumerate(running_losses(plan, task.rows)):
-        trial.report(loss, fold)
+    for fold, score in enumerate(running_losses(plan, task.rows)):
+        trial.report(score.loss, fold)
         if fold < last and trial.should_prune():
             return PRUNED, None
-    return COMPLETE, loss
+    trial.set_user_attr(studies.BLOCK_LOSSES, score.blocks)
+    return COMPLETE, score.loss
 
 
 def _library_errors() -> tuple[type[Exception], ...]:

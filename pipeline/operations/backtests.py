@@ -12,12 +12,15 @@ import pandas as pd
 from pipeline.config import Node
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.backtest import Profile, Setup
+from pipeline.evaluation.backtest.funding import RecordedFunding
 from pipeline.evaluation.comparison import OutOfFold
 from pipeline.evaluation.trading import Predicted, Trading, trade
 from pipeline.market.candles import duration
+from pipeline.market.exchanges.base import Market
 from pipeline.market.pool import Pool, member_of, parse_market
 from pipeline.market.store import CandleStore, Series
 from pipeline.operations.candidate import out_of_fold_of
+from pipeline.operations.funding_table import read_funding
 from pipeline.operations.serve import serving_slot
 from pipeline.operations.target import UNKNOWN_YET, Target, resolve
 from pipeline.trial import digest_of
@@ -34,11 +37,15 @@ NAMES_A_SLOT = ("recipe", "exchange", "market")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whose rows are traded: words that name a slot, or a slot, and a version of it."""
+    """Whose rows are traded: words that name a slot, or a slot, and a version of it.
+
+    `funding` is a table of recorded payments, which go before the market's assumed ones.
+    """
 
     words: tuple[str, ...]
     slot: Slot | None = None
     version: str | None = None
+    funding: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +152,20 @@ def _setup(asked: Asked, card: Node, target: Target) -> Setup:
     if "traded" in told and not _names(asked.words, "market"):
         market = member_of(parse_market(told["traded"], f"{CARD_PLACE}.traded"), market.name)
     profile.execution(card["timeframe"])
-    return Setup(profile, market, card["timeframe"])
+    return Setup(profile, market, card["timeframe"], recorded=_recorded(asked, profile, market))
+
+
+def _recorded(asked: Asked, profile: Profile, market: Market) -> RecordedFunding | None:
+    if asked.funding is None:
+        return None
+    if profile.venue != "swap":
+        raise ConfigError(
+            "a position on a spot venue pays no funding",
+            where="--funding",
+            found=str(asked.funding),
+            fix="leave it out, or name a profile of a swap: backtest=bingx_futures",
+        )
+    return read_funding(asked.funding, market.funding)
 
 
 def _predicted(head: OutOfFold, setup: Setup) -> Predicted:

@@ -15,6 +15,7 @@ from pipeline.config import Node, read_yaml
 from pipeline.errors import StageError
 from pipeline.evaluation.chronology import is_chronological
 from pipeline.evaluation.comparison import OutOfFold
+from pipeline.evaluation.fold_thresholds import with_scales
 from pipeline.evaluation.metrics import with_outcomes
 from pipeline.evaluation.prediction_paths import paths_of
 from pipeline.frames import encode_frame, read_frame
@@ -87,7 +88,11 @@ def collect(workspace: Workspace, slot: Slot, run: RunFacts) -> Candidate:
         scores={head: detail["scores"] for head, detail in details.items()},
         quality=quality,
         out_of_fold={
-            head: _out_of_fold(frames[head], told[head], is_chronological(training[head]["fits"]))
+            head: _out_of_fold(
+                with_scales(frames[head], training[head]["fits"]),
+                told[head],
+                is_chronological(training[head]["fits"]),
+            )
             for head in told
         },
         revisions_known=tuple(_json(workspace, paths.RAW_MANIFEST).get("revisions_known", ())),
@@ -102,11 +107,12 @@ def out_of_fold_of(verified: VerifiedBundle) -> dict[str, OutOfFold]:
     told = json.loads(verified.read(FILE))["heads"]
     page = paths.TRAINING_REPORT.name
     training = json.loads(verified.read(page))["heads"] if page in verified.names else {}
+    fits = {head: training.get(head, {}).get("fits", ()) for head in told}
     return {
         head: _out_of_fold(
-            read_frame(verified.read(f"predictions/{head}.parquet")),
+            with_scales(read_frame(verified.read(f"predictions/{head}.parquet")), fits[head]),
             told[head],
-            is_chronological(training.get(head, {}).get("fits", ())),
+            is_chronological(fits[head]),
         )
         for head in told
     }

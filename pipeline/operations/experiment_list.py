@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,18 +68,21 @@ def experiments(home: Path) -> list[Experiment]:
     return list(_experiments(_show(home), home))
 
 
-def tried(found: Sequence[Experiment], home: Path) -> dict[str, int]:
-    """How many configurations the trial ledgers hold, by slot of the experiments.
+def slots_of(found: Sequence[Experiment], home: Path) -> list[Slot | None]:
+    """Slots of experiments, one each.
 
     What does not compose with today's ``conf/`` names no slot.
     """
-    slots: dict[str, Slot | None] = {}
-    for experiment in found:
-        deeper = experiment.params.get("set") or {}
-        told = [experiment.params.get(key) for key in PLACING]
-        where = str([*told, *(deeper.get(key) for key in PLACING)])
-        slots[where] = slots.get(where) or _slot(experiment, home / "conf")
-    known = sorted({slot for slot in slots.values() if slot}, key=str)
+    known: dict[str, Slot | None] = {}
+    places = [_place(experiment) for experiment in found]
+    for where, experiment in zip(places, found, strict=True):
+        known[where] = known.get(where) or _slot(experiment, home / "conf")
+    return [known[where] for where in places]
+
+
+def tried(slots: Iterable[Slot | None], home: Path) -> dict[str, int]:
+    """How many configurations the trial ledgers hold, by slot."""
+    known = sorted({slot for slot in slots if slot}, key=str)
     return {str(slot): count_trials(home / REGISTRY, slot) for slot in known}
 
 
@@ -119,6 +122,12 @@ def _named(name: str, found: Sequence[Experiment]) -> Experiment:
             fix="give the revision of one",
         )
     return named[0]
+
+
+def _place(experiment: Experiment) -> str:
+    deeper = experiment.params.get("set") or {}
+    told = [experiment.params.get(key) for key in PLACING]
+    return str([*told, *(deeper.get(key) for key in PLACING)])
 
 
 def _slot(experiment: Experiment, conf: Path) -> Slot | None:

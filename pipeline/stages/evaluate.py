@@ -12,6 +12,7 @@ from pipeline.config import Record
 from pipeline.evaluation.backtest import Profile, Setup
 from pipeline.evaluation.chronology import is_chronological
 from pipeline.evaluation.evidence import evidence_of, judge_alone
+from pipeline.evaluation.fold_thresholds import with_scales
 from pipeline.evaluation.metrics import (
     Scores,
     confusion,
@@ -74,10 +75,11 @@ def run(config: Config, context: Context) -> Facts:  # noqa: ARG001
         head: mean_of_cards([_card(config, head, rows) for rows in each])
         for head, each in predicted.items()
     }
-    trading = _trading(config, joined)
+    told = _read(paths.TRAINING)
+    trading = _trading(config, joined, told)
     flat = mean_over_heads(scores) | mean_skill(cards) | trading.flat()
     classes = [len(names) for names in config.heads.values()]
-    training = training_report(_read(paths.TRAINING), joined, config.heads)
+    training = training_report(told, joined, config.heads)
     chronological = all(is_chronological(head["fits"]) for head in training["heads"].values())
     alone = judge_alone(evidence_of(scores, flat, classes, chronological), config.gate)
     written: dict[Path, Facts] = {
@@ -108,8 +110,11 @@ def _card(config: Config, head: str, rows: pd.DataFrame) -> Card:
     return scorecard(rows, config.heads[head], config.timeframe, labels, read_frame(paths.CLEAN))
 
 
-def _trading(config: Config, joined: Frames) -> Trading | PooledTrading:
-    heads = {head: Predicted(rows, config.heads[head]) for head, rows in joined.items()}
+def _trading(config: Config, joined: Frames, training: Facts) -> Trading | PooledTrading:
+    heads = {
+        head: Predicted(with_scales(rows, training["heads"][head]["fits"]), config.heads[head])
+        for head, rows in joined.items()
+    }
     traded, candles = config.traded, read_frame(paths.CLEAN)
     setup = Setup(config.backtest, traded.members[0], config.timeframe)
     if isinstance(traded, Pool):

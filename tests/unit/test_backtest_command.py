@@ -25,6 +25,7 @@ from tests.spine import one_paragraph
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
+GAP = "\N{NO-BREAK SPACE}"
 SLOT = Slot.parse("demo/SIM-BTC")
 WORDS = {
     "recipe": "demo",
@@ -105,8 +106,42 @@ def test_people_read_a_table(there: Path, tmp_path: Path, capsys: Capture) -> No
     text = "\n".join(lines)
     for part in ("by side", "by exit", "by regime", "  luck  ", "stop 2 % of the price"):
         assert part in text
+    told = json.loads((there / paths.BACKTEST).read_text())
+    span = " to ".join(told[end][:16].replace("T", " ") for end in ("from", "to"))
+    assert lines[0].endswith(f"out of fold {span} UTC")
+    hours = told["costs"]["1x"]["by"]["hour"]
+    for hour, row in hours.items():
+        assert f"{hour}h {100 * row['pnl']:.2f} ({row['trades']})" in text.replace(GAP, " ")
+    windows = told["costs"]["1x"]["five_days"]
+    assert f"five days costs 1x: {100 * windows['return']:.2f} % a window" in text
+    assert f"{windows['windows']} windows of five days" in " ".join(text.split())
+    assert "  funding   " not in text, "a spot venue has none"
     assert max(map(len, lines)) <= 120
     assert (tmp_path / "own.csv").read_bytes() == (there / paths.TRADES).read_bytes()
+
+
+def test_recorded_funding_is_paid_where_there_is_some(
+    there: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    words = ["demo/SIM-BTC", "backtest=bingx_futures", "backtest.long_threshold=0.4"]
+    words += ["market.funding.hours=8", "market.funding.bps=1.0"]
+    assumed = told(capsys, *words)
+    time = pd.date_range("2025-01-01", "2025-12-31", freq="8h", tz="UTC")
+    file = tmp_path / "funding.csv"
+    pd.DataFrame({"time": time, "rate": 3e-4}).to_csv(file, index=False)
+    recorded = told(capsys, *words, "--funding", str(file))
+    paid = [facts["costs"]["1x"]["funding"] for facts in (assumed, recorded)]  # type: ignore[index]
+    assert paid[0] != 0.0
+    assert paid[1] != paid[0]
+    facts = recorded["funding"]
+    assert (facts["table"], facts["assumed_payments"]) == ("funding.csv", 0)  # type: ignore[index]
+    assert main(["backtest", *words, "--funding", str(file)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "funding recorded: " in said
+    assert "payments of funding.csv, 3 bp in the mean" in said
+    assert "stop 1 % of the margin (0.25 % of the price)" in said
+    assert main(["backtest", "demo/SIM-BTC", "--funding", str(file)]) == 2
+    assert "spot venue pays no funding" in one_paragraph(capsys)
 
 
 @pytest.mark.parametrize(

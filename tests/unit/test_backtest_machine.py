@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.backtest.arrays import COLUMNS, Candles, Rules, Signals
-from pipeline.evaluation.backtest.simulate import NEVER, settled, simulate
+from pipeline.evaluation.backtest.funding import settled
+from pipeline.evaluation.backtest.simulate import NEVER, simulate
 from pipeline.evaluation.backtest.thresholds import choose_threshold
 from pipeline.market.exchanges.base import Funding
 from tests.oracles.backtest import REASONS, Simulator

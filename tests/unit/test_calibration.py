@@ -405,7 +405,7 @@ def test_a_search_scores_what_evaluation_scores(home: Path) -> None:
     )
     features = pd.DataFrame(rows.values, rows.index, list(CLASSES))
     found = head_rows(plan, Frames({"hourly46": features}, {"direction": labels}))
-    *_, last = running_losses(plan, found)
+    *_, (last, _) = running_losses(plan, found)
     config, (own,) = plan.stages["train"], found.values()
     model, split, calibration = (
         build(node, "train")

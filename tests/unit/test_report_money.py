@@ -52,7 +52,14 @@ def test_what_it_came_to_is_said_first(facts: ReportFacts) -> None:
     fees = next(row for row in cells if row[0].startswith("Fees"))
     assert fees[1:3] == [f"{100 * each['fee']:.2f} %" for each in (one, two)]
     titles = [each.all("th")[0].text for each in money.all("table")[1:]]
-    assert titles == ["Side", "Closed by", "Market over 20 candles", "Hour, UTC"]
+    *groups, windows = titles
+    assert groups == ["Side", "Closed by", "Market over 20 candles", "Hour, UTC"]
+    assert windows == "Means of windows"
+    (_, mean, *_) = money.all("table")[-1].all("tr")
+    five_days = one["five_days"]
+    said = [each.text.replace(GAP, " ") for each in mean.inside]
+    assert said[:2] == ["Costs 1x", str(five_days["windows"])]
+    assert said[2] == f"{100 * five_days['return']:+.2f} %"
     assert render(facts) == render(facts)
 
 
@@ -74,7 +81,19 @@ def test_warnings_stand_above_the_figures() -> None:
     said = flags.text
     assert "optimistic" in said
     assert "held 2 h at most" in said
-    assert "filled at the same close" in section_of(page, "money").text
+    said = section_of(page, "money").text.replace(GAP, " ")
+    assert "filled at the same close that decided (optimistic)" in said
+    assert "stop 2 % of the price" in said
+
+
+def test_what_is_paid_to_hold_a_swap_is_said() -> None:
+    candles = random_walk(np.random.default_rng(5), 600)
+    setup = Setup(profile("bingx_futures"), market(funding={"hours": 8, "bps": 0.7}), "1h")
+    trading = trade({"direction": direction(candles)}, candles, setup)
+    facts = replace(facts_of(), candles=key_by_market(candles, "SIM-BTC"), trading=trading)
+    said = section_of(page_of(facts), "money").text.replace(GAP, " ")
+    assert "Funding is assumed: 0.7 bp of the position every 8 h" in said
+    assert "stop 1 % of the margin (0.25 % of the price)" in said
 
 
 def test_no_trade_draws_no_trades() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from pipeline.evaluation.statistics import (
     deflated_sharpe,
     diebold_mariano,
     mcnemar,
-    overfitting_probability,
     probabilistic_sharpe,
 )
 from tests.volume import volume
@@ -67,46 +65,6 @@ def test_the_best_of_luck_is_deflated_to_what_luck_gives() -> None:
     )
     assert np.mean([probabilistic_sharpe(each) > 0.95 for each in best]) > 0.8
     assert np.mean([deflated_sharpe(each, trials) > 0.95 for each in best]) < 0.15
-
-
-def by_hand(returns: np.ndarray, blocks: int) -> float:
-    """Probability of overfitting, half by half."""
-    length = len(returns) // blocks
-    parts = np.split(returns[len(returns) - length * blocks :], blocks)
-    worse = []
-    for chosen in combinations(range(blocks), blocks // 2):
-        halves = [
-            np.concatenate([part for k, part in enumerate(parts) if (k in chosen) == inside])
-            for inside in (True, False)
-        ]
-        inside, outside = (half.mean(axis=0) / half.std(axis=0) for half in halves)
-        share = scipy.stats.rankdata(outside)[inside.argmax()] / (returns.shape[1] + 1)
-        worse.append(math.log(share / (1 - share)) <= 0)
-    return float(np.mean(worse))
-
-
-@pytest.mark.parametrize(("rows", "trials", "blocks"), [(100, 7, 6), (83, 4, 8), (200, 2, 4)])
-def test_overfitting_is_that_of_a_plain_loop(rows: int, trials: int, blocks: int) -> None:
-    for seed in range(5):
-        returns = np.random.default_rng(seed).normal(0.0005, 0.01, (rows, trials))
-        assert overfitting_probability(returns, blocks) == by_hand(returns, blocks)
-
-
-def test_luck_overfits_and_skill_does_not() -> None:
-    rng = np.random.default_rng(5)
-    luck = [overfitting_probability(rng.standard_normal((160, 20)), 8) for _ in range(volume(60))]
-    assert np.mean(luck) == pytest.approx(0.5, abs=0.1)
-    skilled = rng.standard_normal((800, 20)) + np.eye(20)[3] * 0.3
-    assert overfitting_probability(skilled) < 0.05
-    same = np.repeat(rng.standard_normal((100, 1)), 3, axis=1)
-    assert overfitting_probability(same, 4) == 1.0, "nothing was chosen by merit"
-
-
-@pytest.mark.parametrize(("shape", "blocks"), [((100, 1), 4), ((100, 3), 5), ((7, 3), 4),
-                                               ((100, 3), 0), ((900, 3), 22)])  # fmt: skip
-def test_what_cannot_be_cut_is_refused(shape: tuple[int, int], blocks: int) -> None:
-    with pytest.raises(ValueError, match="cannot be cut into"):
-        overfitting_probability(np.ones(shape), blocks)
 
 
 def test_one_step_ahead_is_students_test() -> None:

@@ -10,7 +10,13 @@ import pytest
 
 from pipeline.evaluation.backtest import Setup
 from pipeline.evaluation.backtest.arrays import Signals
-from pipeline.evaluation.fold_thresholds import GRID, with_fold_thresholds
+from pipeline.evaluation.backtest.thresholds import UNREACHED
+from pipeline.evaluation.fold_thresholds import (
+    GRID,
+    with_fold_thresholds,
+    with_scales,
+    without_thresholds,
+)
 from pipeline.evaluation.trading import MOST_MOMENTS, Predicted, signals_of, trade
 from pipeline.frames import key_by_market, of_market
 from pipeline.runner import to_json
@@ -152,6 +158,55 @@ def test_a_fold_is_entered_from_what_earned_before_it(candles: pd.DataFrame) -> 
     warned = with_fold_thresholds(wrong, [rows], candles, setup)
     assert (warned["long_threshold"][last] == max(GRID)).all()
     assert trade({"direction": head}, candles, setup).facts()["traded"]
+
+
+def test_thresholds_are_chosen_on_rows_of_the_folds_own_scale(candles: pd.DataFrame) -> None:
+    """Fold 0 has no calibrator, so nothing speaks for fold 1; the raw rows are worth nothing."""
+    head = direction(candles)
+    fits = [
+        {"fit": "fold 0", "calibration": {"left_out": "no fold before this one"}},
+        *({"fit": f"fold {number}", "calibration": {"rows": 400}} for number in (1, 2)),
+    ]
+    rows = with_scales(of_market(head.joined, "SIM-BTC"), fits)
+    setup = replace(SETUP, profile=profile("bingx_futures", thresholds="folds"))
+    signals = signals_of({"direction": head}, "SIM-BTC")
+    told = with_fold_thresholds(signals, [rows], candles, setup)
+    by_fold = {
+        fold: told.loc[(rows["fold"] == fold).to_numpy(), ["long_threshold", "short_threshold"]]
+        for fold in range(3)
+    }
+    assert (by_fold[0] == UNREACHED).all(axis=None)
+    assert (by_fold[1] == UNREACHED).all(axis=None)
+    chosen = by_fold[2].iloc[0].to_list()
+    assert set(chosen) <= {*GRID[:-1]}
+
+    wrong = signals.copy()
+    raw = (rows["fold"] == 0).to_numpy()
+    wrong[raw] = 1.0 - signals[raw]
+    same = with_fold_thresholds(wrong, [rows], candles, setup)
+    assert same.loc[told.index[-1], ["long_threshold", "short_threshold"]].to_list() == chosen
+
+    marked = Predicted(with_scales(head.joined, fits), CLASSES)
+    made = trade({"direction": marked}, candles, setup)
+    assert made.result is not None
+    until = by_fold[1].index[-1]
+    assert made.trades()["entry_time"].min() > until
+    flag = made.facts()["flags"]["folds_without_threshold"]
+    assert f"{len(by_fold[0]) + len(by_fold[1])} of {len(told)} candles" in flag
+    assert f"the last at {until:%Y-%m-%d %H:%M} UTC" in flag
+
+
+def test_folds_that_are_all_of_one_scale_are_as_without_calibration(candles: pd.DataFrame) -> None:
+    head = direction(candles)
+    rows = of_market(head.joined, "SIM-BTC")
+    setup = replace(SETUP, profile=profile("bingx_futures", thresholds="folds"))
+    signals = signals_of({"direction": head}, "SIM-BTC")
+    plain = with_fold_thresholds(signals, [rows], candles, setup)
+    left_out = [{"fit": f"fold {k}", "calibration": {"left_out": "too few"}} for k in range(3)]
+    for fits in ([{"fit": f"fold {k}"} for k in range(3)], left_out):
+        told = with_fold_thresholds(signals, [with_scales(rows, fits)], candles, setup)
+        pd.testing.assert_frame_equal(told, plain)
+        assert not without_thresholds(told)
 
 
 def test_signals_are_arrays_of_the_engine(candles: pd.DataFrame) -> None:

@@ -20,6 +20,7 @@ from pipeline.evaluation.metrics import score_head
 from pipeline.experiments import study as studies
 from pipeline.experiments import subject as subjects
 from pipeline.experiments import tune as module
+from pipeline.experiments.blocks import BLOCKS
 from pipeline.experiments.scoring import head_rows, running_losses
 from pipeline.experiments.study import COMPLETE, FAILED, PRUNED
 from pipeline.experiments.tune import Tuned, tune, unfinished
@@ -56,6 +57,17 @@ def test_the_score_is_the_log_loss_that_evaluation_gives(whole: Tuned) -> None:
         assert found.scored.rows == {"direction": scores["rows"]}
         assert found.scored.independent == {"direction": scores["effective_rows"]}
     assert found.scored.folds == 3
+
+
+def test_the_losses_of_all_blocks_make_the_score(whole: Tuned) -> None:
+    rows = sum(whole.scored.block_rows["direction"])
+    assert rows == whole.scored.rows["direction"]
+    for trial in whole.trials:
+        assert bool(trial.block_losses) == (trial.state == COMPLETE)
+        if trial.state == COMPLETE:
+            losses = trial.block_losses["direction"]
+            assert len(losses) == BLOCKS
+            assert sum(losses) / rows == pytest.approx(trial.log_loss, abs=1e-12)
 
 
 def test_what_knows_nothing_is_scored_on_the_same_rows(whole: Tuned) -> None:
@@ -317,7 +329,7 @@ def test_every_head_has_its_part_in_the_score(home: Path, conf: Path) -> None:
 def alone(conf: Path, penalty: float) -> float:
     search_file(conf, PENALTY)
     plan = tuning(conf, 1, f"model.penalty={penalty}").subject.plan
-    return list(running_losses(plan, head_rows(plan, noise())))[-1]
+    return list(running_losses(plan, head_rows(plan, noise())))[-1].loss
 
 
 def test_a_mark_of_a_study_that_is_gone_is_no_study(home: Path, conf: Path) -> None:

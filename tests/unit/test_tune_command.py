@@ -76,6 +76,8 @@ def test_the_best_stand_beside_the_configuration_as_it_is(slot: Path, capsys: Ca
     assert f"{told['base']['log_loss']:.5f} as it is" in shown
     assert told["best"] == ranked[0]
     assert "6 trials" in shown
+    assert told["overfitting"]["probability"] is None, "of six, the middle says little"
+    assert told["overfitting"]["sentence"] in " ".join(shown.split())
     text = " ".join(shown.split())
     assert "best of 6 tried" in text
     assert f"worth {told['independent_rows']['direction']:.4g} independent" in text

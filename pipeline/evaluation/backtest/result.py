@@ -8,21 +8,23 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import DataError
-from pipeline.evaluation.backtest.arrays import Candles, Signals
+from pipeline.evaluation.backtest.arrays import Candles, IntArray, Signals
 from pipeline.evaluation.backtest.figures import Figures, buy_and_hold, drawdowns, figures
 from pipeline.evaluation.backtest.flags import flags
+from pipeline.evaluation.backtest.funding import RecordedFunding, funding_facts
 from pipeline.evaluation.backtest.profile import Profile
 from pipeline.evaluation.backtest.signals import signal_arrays
 from pipeline.evaluation.backtest.simulate import (
     Costs,
     Trades,
     candle_arrays,
+    minutes_since_epoch,
     rules_of,
     simulate,
 )
 from pipeline.evaluation.backtest.windows import five_day_windows, summary
 from pipeline.market.candles import duration
-from pipeline.market.exchanges.base import Market
+from pipeline.market.exchanges.base import Funding, Market
 
 MINUTE = pd.Timedelta(minutes=1)
 FEWEST = 2  # candles: one to decide on, one to fill on
@@ -30,12 +32,21 @@ FEWEST = 2  # candles: one to decide on, one to fill on
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What is traded how: `timeframe` of the signals, `horizon_minutes` of their label."""
+    """What is traded how: `timeframe` of the signals, `horizon_minutes` of their label.
+
+    `recorded` are payments of funding as they were settled; without them the market's are assumed.
+    """
 
     profile: Profile
     market: Market
     timeframe: str
     horizon_minutes: int | None = None
+    recorded: RecordedFunding | None = None
+
+    @property
+    def paid(self) -> Funding | RecordedFunding | None:
+        """Funding that positions pay or are paid: none on a spot venue."""
+        return (self.recorded or self.market.funding) if self.profile.venue == "swap" else None
 
     @property
     def step(self) -> int:
@@ -79,6 +90,7 @@ class Result:
             "timeframe": self.setup.timeframe,
             "from": self.curve.index[0].isoformat(),
             "to": self.curve.index[-1].isoformat(),
+            "funding": funding_facts(self._opens(), self.setup.paid),
             "fill": "optimistic" if self.setup.profile.fill == "same_close" else "next open",
             "baselines": {
                 "buy_and_hold": {
@@ -93,6 +105,9 @@ class Result:
             },
             "flags": self.flags,
         }
+
+    def _opens(self) -> IntArray:
+        return minutes_since_epoch(self.curve.index) - self.setup.step
 
 
 def backtest(candles: pd.DataFrame, signals: pd.DataFrame, setup: Setup) -> Result:
@@ -117,7 +132,7 @@ def backtest(candles: pd.DataFrame, signals: pd.DataFrame, setup: Setup) -> Resu
     frame = _within(candles, signals, setup)
     laid = signal_arrays(signals, candles.loc[: frame.index[-1]], setup.profile, setup.timeframe)
     laid = laid.part(laid.size.size - len(frame), laid.size.size)
-    arrays = candle_arrays(frame, _funding(setup))
+    arrays = candle_arrays(frame, setup.paid)
     outcomes = {
         multiple: _outcome(arrays, laid, setup, multiple)
         for multiple in setup.profile.cost_multiples
@@ -165,7 +180,3 @@ def _outcome(candles: Candles, signals: Signals, setup: Setup, multiple: float) 
     trades = simulate(candles, signals, rules, setup.profile.positions)
     windows = five_day_windows(candles, signals, rules, setup.profile.positions)
     return Outcome(trades, figures(trades, candles, setup.step), windows)
-
-
-def _funding(setup: Setup) -> Any:
-    return setup.market.funding if setup.profile.venue == "swap" else None

@@ -16,13 +16,13 @@ from pipeline.evaluation.backtest.arrays import (
     Rules,
     Signals,
 )
+from pipeline.evaluation.backtest.funding import BASIS_POINT, RecordedFunding, settled
 from pipeline.evaluation.backtest.machine import play
 from pipeline.evaluation.backtest.profile import REASONS, DynamicSize, Profile
 from pipeline.market.candles import PRICES
 from pipeline.market.exchanges.base import Funding, Market
 
 NEVER = 1 << 60
-BASIS_POINT = 1e-4
 
 
 class Costs(Record):
@@ -106,7 +106,7 @@ def rules_of(profile: Profile, costs: Costs, step: int) -> Rules:
     )
 
 
-def candle_arrays(frame: pd.DataFrame, funding: Funding | None) -> Candles:
+def candle_arrays(frame: pd.DataFrame, funding: Funding | RecordedFunding | None) -> Candles:
     """A candle frame as the arrays that the machine reads."""
     minute = minutes_since_epoch(frame.index)
     price = {name: np.ascontiguousarray(frame[name].to_numpy("float64")) for name in PRICES}
@@ -117,19 +117,3 @@ def minutes_since_epoch(index: pd.Index) -> IntArray:
     """Moments as whole minutes since 1970, UTC."""
     time = pd.DatetimeIndex(index).tz_convert("UTC").tz_localize(None)
     return time.to_numpy("datetime64[m]").astype("int64")
-
-
-def settled(minute: IntArray, funding: Funding | None) -> FloatArray:
-    """Funding rate that fell due after the open of the candle before, up to each candle's own.
-
-    Examples
-    --------
-    >>> settled(np.array([420, 480, 540, 1440]), Funding(hours=8, bps=1.0)).tolist()
-    [0.0, 0.0001, 0.0, 0.0002]
-    """
-    rates = np.zeros(minute.size)
-    if funding is None:
-        return rates
-    count = minute // round(funding.hours * 60)
-    rates[1:] = (count[1:] - count[:-1]) * funding.bps * BASIS_POINT
-    return rates

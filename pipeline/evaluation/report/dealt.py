@@ -82,7 +82,7 @@ def _chart(close: pd.Series[Any], trades: pd.DataFrame, result: Result) -> Html:
     prices = [close.min(), close.max(), *trades["entry_price"], *trades["exit_price"]]
     scale = around(map(float, prices), 0.04)
     values = ticks(scale, 6)
-    marks = time_ticks(first, last)
+    marks = time_ticks(first, last, 5)
     past = np.asarray((pd.DatetimeIndex(close.index) - first) / pd.Timedelta("1s"), "float64")
     ys = (close.to_numpy("float64") - scale.low) / (scale.high - scale.low)
     xs, ys = thinned(past / (time.high - time.low), ys, BUCKETS)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.evaluation.pooled_trading import PooledTrading
-from pipeline.evaluation.report.figures import count, percent
+from pipeline.evaluation.report.figures import GAP, count, percent, words
 from pipeline.evaluation.report.layout import Place, figure, lede, section, table
 from pipeline.evaluation.report.markup import Content, Html, bare, tag
+from pipeline.evaluation.trading_words import rules
 
 TITLE = "After costs"
 CAPTION = (
@@ -34,9 +35,15 @@ def members_money(trading: PooledTrading, place: Place) -> Html:
         lede(_finding(together, trading)),
         tag("ul", *_warnings(members), class_="flags"),
         figure(
-            table(header, _rows(members), "Each market after costs", "numbers"), caption=CAPTION
+            table(header, _rows(members), "Each market after costs", "numbers"),
+            caption=_caption(members),
         ),
     )
+
+
+def _caption(members: dict[str, Any]) -> str:
+    told = rules(next(iter(members.values()))["profile"]).replace(" %", f"{GAP}%")
+    return f"{words(told)}. {CAPTION}"
 
 
 def _finding(together: dict[str, float], trading: PooledTrading) -> str:

@@ -37,7 +37,9 @@ from pipeline.evaluation.report.layout import (
     table,
 )
 from pipeline.evaluation.report.markup import Content, Html, tag
+from pipeline.evaluation.report.windows import five_days
 from pipeline.evaluation.trading import Trading
+from pipeline.evaluation.trading_words import funding_words, rules
 
 HEIGHT = 240
 BUCKETS = 400
@@ -52,6 +54,7 @@ SHARES = {
     "annual_return": "Return a year, at this pace",
     "drawdown": "Deepest drawdown",
     "win_rate": "Trades won",
+    "long_share": "Long, of all trades",
     "exposure": "Time in the market",
     "fee": "Fees, of the start",
     "slippage": "Slippage, of the start",
@@ -87,7 +90,8 @@ def money(trading: Trading, place: Place) -> Html:
         figure(
             table(*_figures(told), "Figures after costs", "numbers"),
             details("Where it was earned", grid(_groups(told))),
-            caption=_rules(told["profile"]),
+            five_days(told["costs"]),
+            caption=_caption(told),
         ),
     )
 
@@ -196,25 +200,13 @@ def _groups(told: dict[str, Any]) -> Iterator[Html]:
             yield table((title, *EARNED), rows, f"Earned by {title.lower()}", "numbers")
 
 
-def _rules(profile: dict[str, Any]) -> str:
-    """The profile as a sentence."""
-    parts = [
-        f"Entered from a probability of {profile['long_threshold']:g} to buy"
-        + (f", {profile['short_threshold']:g} to sell short" if profile["venue"] == "swap" else "")
-    ]
-    if profile["thresholds"] == "folds":
-        parts = ["Entered from the probability that earned most before each fold"]
-    for key, word in (("stop_loss", "stop"), ("take_profit", "profit")):
-        if level := profile[key]:
-            of = "price" if level["basis"] == "price" else "margin"
-            parts.append(f"{word} at {100 * level['share']:g}{GAP}% of the {of}")
-    if profile["max_holding"]:
-        parts.append(f"held {profile['max_holding']} at most")
-    if profile["leverage"] != 1:
-        parts.append(f"{profile['leverage']:g} times the margin")
-    parts.append(f"{things(profile['positions'], 'position')} at a time at most")
-    fill = "the next open" if profile["fill"] == "next_open" else "the same close"
+def _caption(told: dict[str, Any]) -> str:
+    paid = f" Funding is {funding_words(told['funding'])}." if _swap(told) else ""
     return (
-        f"{', '.join(parts)}, filled at {fill}. Ratios are of daily returns, "
-        "over a year. Held: bought at the first open and sold at the last close; flat: staying out."
-    )
+        f"{words(rules(told['profile']))}.{paid} Ratios are of daily returns, over a year. Held: "
+        "bought at the first open and sold at the last close; flat: staying out."
+    ).replace(" %", f"{GAP}%")
+
+
+def _swap(told: dict[str, Any]) -> bool:
+    return bool(told["profile"]["venue"] == "swap")
