@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from pipeline.evaluation.backtest.arrays import Candles, Rules, Signals
 from pipeline.evaluation.backtest.profile import Profile
 from pipeline.evaluation.backtest.result import Setup
 from pipeline.evaluation.backtest.signals import THRESHOLDS, signal_arrays
-from pipeline.evaluation.backtest.simulate import Costs, candle_arrays, rules_of
+from pipeline.evaluation.backtest.simulate import (
+    Costs,
+    Trades,
+    candle_arrays,
+    rules_of,
+    simulate,
+)
 from pipeline.evaluation.backtest.thresholds import UNREACHED, choose_threshold
 from pipeline.market.candles import duration
 
@@ -121,8 +129,13 @@ def _chosen(
     arrays = candle_arrays(before.iloc[first:], setup.paid)
     rules = rules_of(stated, Costs.of_market(setup.market, stated.cost_multiples[0]), setup.step)
     spoken = laid.part(first, laid.size.size)
+    trade = partial(_trade, arrays, spoken, stated.positions)
     return {
-        THRESHOLDS[name]: choose_threshold(arrays, spoken, rules, side, GRID)
+        THRESHOLDS[name]: choose_threshold(trade, rules, side, GRID)
         for name, side in SIDES.items()
         if name in known and (side == "long" or stated.venue == "swap")
     }
+
+
+def _trade(candles: Candles, signals: Signals, positions: int, rules: Rules) -> Trades:
+    return simulate(candles, signals, rules, positions)

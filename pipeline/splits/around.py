@@ -61,8 +61,9 @@ def with_embargo(split: Node, lookback: int, timeframe: str) -> Node:
     """A split's mapping with its embargo, where that is still to be derived.
 
     The embargo runs from the end of a block's last label, so that the horizon of the labels is
-    in it already; it lasts as long as the candles that a row may look back on. A row that is
-    trained on after a test thereby sees no candle that a label of the test has seen.
+    in it already; it lasts as long as the candles that a model sees at once. No window that is
+    trained on after a test thereby holds a candle that a label of the test has seen; what an
+    indicator remembers from before the window stays.
 
     Examples
     --------

@@ -184,6 +184,14 @@ def test_what_makes_a_result_look_better_is_flagged() -> None:
     )
     coin = pd.DataFrame({"p_long": 0.0, "p_short": 0.0}, index=walk.index)
     assert backtest(walk, coin, Setup(profile("upbit_spot"), market(), "1h", 60)).flags == {}
+    swapped = backtest(walk, coin, Setup(profile("bingx_futures"), market(), "1h", 60)).flags
+    assert "nobody sells it short" in swapped["spot_market"]
+    assert "lies 0.25% of the price away" in swapped["narrow_stop"]
+
+
+def test_a_limit_between_candles_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no whole number of candles"):
+        profile("upbit_spot", max_holding="90m").execution("1h")
 
 
 def _whole() -> dict[str, object]:

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.evaluation.backtest.arrays import COLUMNS, Candles, Rules, Signals
 from pipeline.evaluation.backtest.funding import settled
-from pipeline.evaluation.backtest.simulate import NEVER, simulate
-from pipeline.evaluation.backtest.thresholds import choose_threshold
+from pipeline.evaluation.backtest.simulate import NEVER, Trades, simulate
+from pipeline.evaluation.backtest.thresholds import UNREACHED, choose_threshold
 from pipeline.market.exchanges.base import Funding
 from tests.oracles.backtest import REASONS, Simulator
 from tests.volume import volume
@@ -227,5 +227,24 @@ def test_the_threshold_is_chosen_where_the_side_earns() -> None:
     silent = np.full(400, np.nan)
     signals = Signals(sure, silent, silent, silent, np.full(400, 0.5))
     plain = rules(holding=STEP)
-    assert choose_threshold(bars, signals, plain, "long", (0.5, 0.7, 0.9)) == 0.7
-    assert choose_threshold(bars, signals, plain, "short", (0.5, 0.7, 0.9)) == 0.9
+
+    def trade(tried: Rules) -> Trades:
+        return simulate(bars, signals, tried)
+
+    assert choose_threshold(trade, plain, "long", (0.5, 0.7, 0.9)) == 0.7
+    assert choose_threshold(trade, plain, "short", (0.5, 0.7, 0.9)) == 0.9
+
+
+def test_a_threshold_is_chosen_for_the_machine_that_trades() -> None:
+    seen: list[Rules] = []
+
+    def trade(tried: Rules) -> Trades:
+        seen.append(tried)
+        return simulate(candles(FLAT), bought(1), tried, 3)
+
+    choose_threshold(trade, rules(shorts=False, short_threshold=0.6), "long", (0.5, 0.7))
+    assert [each.long_threshold for each in seen] == [0.5, 0.7]
+    assert [each.short_threshold for each in seen] == [0.6, 0.6]
+    seen.clear()
+    choose_threshold(trade, rules(), "long", (0.5,))
+    assert [each.short_threshold for each in seen] == [UNREACHED]

@@ -5,17 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.evaluation.backtest.figures import DAYS_A_YEAR, Figures
+from pipeline.evaluation.backtest.funding import BASIS_POINT
 from pipeline.evaluation.backtest.profile import Profile
 from pipeline.evaluation.backtest.windows import WINDOW_DAYS
+from pipeline.market.exchanges.base import Market
 
 BEARABLE = 10.0  # times the equity in a year
+NARROW = 3.0  # times the costs of a round trip
 
 
 def flags(
-    profile: Profile, figures: Figures, windows: Figures, horizon_minutes: int | None
+    profile: Profile,
+    market: Market,
+    figures: Figures,
+    windows: Figures,
+    horizon_minutes: int | None,
 ) -> dict[str, str]:
     """Short names, each with one sentence that says why."""
-    told = {}
+    told = _of_costs(profile, market)
     if profile.fill == "same_close":
         told["optimistic_fill"] = (
             "Orders are filled at the close that decided them, which nobody gets: optimistic."
@@ -35,6 +42,23 @@ def flags(
     if figures["open_at_end"]:
         told["open_at_end"] = (
             f"Still open at the end and counted at the last close: {figures['open_at_end']}."
+        )
+    return told
+
+
+def _of_costs(profile: Profile, market: Market) -> dict[str, str]:
+    told = {}
+    if profile.venue == "swap" and market.funding is None:
+        told["spot_market"] = (
+            f"{market.name} knows no funding, as a spot market: nobody sells it short or lends on "
+            "it, which this profile does."
+        )
+    trip = 2 * (market.fee_bps + market.slippage_bps) * BASIS_POINT
+    stop = profile.stop_loss.of_price(profile.leverage) if profile.stop_loss else np.inf
+    if stop < NARROW * trip:
+        told["narrow_stop"] = (
+            f"The stop lies {stop:.2%} of the price away, and buying and selling costs {trip:.2%} "
+            "of it: much of what is lost is costs."
         )
     return told
 

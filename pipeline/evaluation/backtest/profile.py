@@ -141,7 +141,7 @@ class Profile(Record):
         Raises
         ------
         ConfigError
-            When it is longer than the signals', or longer than the holding limit.
+            When it is longer than the signals' or than the holding limit, or does not divide that.
         """
         finer = self.execution_timeframe or timeframe
         if duration(finer) > duration(timeframe):
@@ -157,6 +157,13 @@ class Profile(Record):
                 found=f"max_holding {self.max_holding} on candles of {finer}",
                 fix=f"set backtest.execution_timeframe to {self.max_holding} or finer, and have "
                 "such candles",
+            )
+        if limit is not None and pd.Timedelta(minutes=limit) % duration(finer):
+            raise ConfigError(
+                "the holding limit is no whole number of candles, so none would be held that long",
+                found=f"max_holding {self.max_holding} on candles of {finer}",
+                fix=f"set backtest.max_holding to a multiple of {finer}, or "
+                "backtest.execution_timeframe to finer candles that you have",
             )
         return finer
 

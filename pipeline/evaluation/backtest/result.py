@@ -138,7 +138,9 @@ def backtest(candles: pd.DataFrame, signals: pd.DataFrame, setup: Setup) -> Resu
         for multiple in setup.profile.cost_multiples
     }
     first = next(iter(outcomes.values()))
-    told = flags(setup.profile, first.figures, summary(first.windows), setup.horizon_minutes)
+    told = flags(
+        setup.profile, setup.market, first.figures, summary(first.windows), setup.horizon_minutes
+    )
     costs = Costs.of_market(setup.market, next(iter(outcomes)))
     held = buy_and_hold(arrays, costs, setup.profile.venue == "swap")
     curve = pd.DataFrame(
