@@ -17,12 +17,24 @@ RECIPE, MARKET, NONE, LAST = "recipe", "market", "none", "last"
 FILE = Path("params.yaml")
 
 
+class KeptFrom(Record):
+    """Which version a head that is not trained comes from, and until when it had learnt.
+
+    `sha256` stands for all its files, see `pipeline.models.kept_head`.
+    """
+
+    version: str
+    sha256: str
+    as_of: str
+
+
 class Choices(Record):
     """One choice per group; ``recipe`` and ``market`` mean the recipe's or the market's own.
 
     `tune` names settings that lie under all of these; ``none`` lays nothing there.
     ``set`` reaches deeper keys: ``set.exchange.root``, ``set.model.n_estimators`` (every head),
-    ``set.heads.<head>.model.n_estimators`` (one head).
+    ``set.heads.<head>.model.n_estimators`` (one head). `skip` has the heads that are kept as a
+    version has them; only ``vintage retrain`` can tell which.
     """
 
     recipe: str
@@ -37,10 +49,11 @@ class Choices(Record):
     calibration: str = RECIPE
     tune: str = NONE
     as_of: str
+    skip: dict[str, KeptFrom] = Field(default_factory=dict)
     set: Node = Field(default_factory=dict)
 
 
-GROUPS = tuple(name for name in Choices.model_fields if name not in {"as_of", "set"})
+GROUPS = tuple(name for name in Choices.model_fields if name not in {"as_of", "skip", "set"})
 
 
 def read_choices(path: Path) -> Choices:

@@ -240,6 +240,7 @@ def _train(composed: Composed, heads: Mapping[str, Node], lookback: int) -> trai
         "lookback": lookback,
         "seed": composed.root.seed,
         "device": composed.root.device,
+        "kept": {name: kept.model_dump() for name, kept in composed.choices.skip.items()},
     }
     return train.Config.parse(told, "train")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from pipeline.errors import GateError
 from pipeline.evaluation.metrics import is_constant
 from pipeline.market.pool import MEMBERS, Pool
 from pipeline.market.pool_quality import LEFT_OUT
+from pipeline.operations.keeping import without_skip
 from pipeline.operations.retrain import REFUSED, Outcome, Places, retrain
 from pipeline.operations.slot_task import Switch
 from pipeline.operations.target import resolve
@@ -25,6 +27,7 @@ ROWS_FROM = "rows_from_"
 EXAMPLES = (
     "vintage retrain recipe=demo",
     "vintage retrain recipe=upbit_hourly exchange=replay market=KRW-SOL exchange.root=FOLDER",
+    "vintage retrain recipe=bingx_dual skip=[long_exit]    # keeps the champion's",
 )
 
 
@@ -46,7 +49,9 @@ def main(argv: Sequence[str]) -> int:
     switch = Switch(feed=asked.switch_feed, task=asked.switch_task)
     now = pd.Timestamp.now(tz="UTC")
     with progress("retrain") as show:
-        target = resolve(asked.words, checkout() / "conf", home(), now, show)
+        words, skip = without_skip(asked.words)
+        target = resolve(words, checkout() / "conf", home(), now, show)
+        target = dataclasses.replace(target, skip=skip)
         outcome = retrain(target, Places(home(), checkout()), now, show, switch)
     print(json.dumps(_facts(outcome)) if asked.json else _story(outcome))
     return GateError.exit_code if _refused(outcome) else 0
@@ -63,6 +68,7 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "created": outcome.created,
         "as_of": outcome.target.plan.run.as_of,
         "stages_run": list(outcome.ran),
+        "kept": {name: kept.model_dump() for name, kept in outcome.target.choices.skip.items()},
         "verdict": outcome.verdict.outcome,
         "reason": outcome.verdict.sentence,
         "champion": outcome.pointer.version if outcome.pointer else None,
@@ -88,6 +94,7 @@ def _story(outcome: Outcome) -> str:
         f"{_day(quality['last'])} UTC, feed {run.feed}{_from_others(quality, run.feed)}",
         *score_lines(outcome.candidate),
         *_knew(outcome),
+        *_kept(outcome),
         *_learned(outcome),
         *_members(outcome),
         "",
@@ -106,6 +113,18 @@ def _knew(outcome: Outcome) -> list[str]:
     if outcome.evidence.chronological:
         return []
     return ["  knew      the models of the folds were trained on later candles too"]
+
+
+def _kept(outcome: Outcome) -> list[str]:
+    """Heads that were not trained; what they said later than they had learnt is no evidence."""
+    return [
+        told(
+            "kept",
+            f"{name} of {kept.version}, sha256 {kept.sha256[:12]}; judged on its out-of-fold rows, "
+            f"which end before {_day(kept.as_of)} UTC",
+        )
+        for name, kept in outcome.target.choices.skip.items()
+    ]
 
 
 def _against(outcome: Outcome) -> list[str]:

@@ -4,6 +4,8 @@ The form is that of ``reports/heads.json``: a figure is ``{"value", "low", "high
 `low` and `high` the ends of its 90 % interval by the block bootstrap, ``baselines`` the same
 figure of each forecast without a model. What cannot be told is None: a class that did not
 happen, the log loss of a baseline that is certain, an interval of too few independent rows.
+``calibration_error`` of a head as a whole has ``perfect`` too, the ``low`` and ``high`` between
+which a forecaster whose probabilities are true lies on these rows 95 times in 100.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from pipeline.evaluation.measures import (
     rank_figures,
 )
 from pipeline.evaluation.metrics import outcomes_of, probabilities
+from pipeline.evaluation.perfect_forecast import perfect_range
 from pipeline.evaluation.regimes import REGIMES, at_rows, regimes_of
 
 LEAST_ROWS = 2.0  # independent rows below which an interval says nothing
@@ -97,7 +100,7 @@ def figures(head: Head, ranks: bool = True) -> Card:
     others = {name: _figures(values, once, ranks) for name, values in head.others.items()}
     del others[PERSISTENCE]["log_loss"]
     few = effective_rows(head.joined, head.timeframe) < LEAST_ROWS
-    return {
+    told = {
         name: {
             **_told(values, math.inf if few else outcomes.blocks.widening),
             "baselines": {
@@ -107,6 +110,9 @@ def figures(head: Head, ranks: bool = True) -> Card:
         }
         for name, values in drawn.items()
     }
+    if ranks:
+        told["calibration_error"]["perfect"] = _perfect(head)
+    return told
 
 
 def mean_of_cards(cards: Sequence[Card]) -> Card:
@@ -153,6 +159,13 @@ def mean_skill(cards: Mapping[str, Card]) -> dict[str, float]:
     name = "skill_over_climatology"
     values = [card["metrics"][name]["value"] for card in cards.values()]
     return {name: float(f"{np.mean(values):.{DIGITS}g}")}
+
+
+def _perfect(head: Head) -> Card:
+    """Between which calibration errors a perfect forecaster lies on these rows."""
+    said = probabilities(head.joined, head.classes)
+    low, high = perfect_range(said, head.joined, head.timeframe)
+    return {"low": _number(low), "high": _number(high)}
 
 
 def _part(head: Head) -> Card:

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.config import Node, Record
 from pipeline.features.columns_digest import columns_digest
-from pipeline.models.base import Fitted
 
 FILE = "bundle.json"
 FORMAT = 1
+OPTIONAL = ("learned", "calibrator", "kept")
 
 
 class HeadDeclaration(Record):
     """What a head is made of: triple of features, label and model.
 
     `learned` is what the label learned from the rows of the final refit, `calibrator` what the
-    out-of-fold rows taught about the model's probabilities.
+    out-of-fold rows taught about the model's probabilities, `kept` which version it comes from
+    where it was not trained.
     """
 
     features: Node
@@ -32,6 +33,7 @@ class HeadDeclaration(Record):
     classes: tuple[str, ...]
     learned: Node | None = None
     calibrator: Node | None = None
+    kept: Node | None = None
 
     @property
     def feature_digest(self) -> str:
@@ -40,13 +42,21 @@ class HeadDeclaration(Record):
 
     def to_node(self) -> Node:
         """As JSON values; what was learned stands there only where something was."""
-        left_out = {name for name in ("learned", "calibrator") if getattr(self, name) is None}
+        left_out = {name for name in OPTIONAL if getattr(self, name) is None}
         node = self.model_dump(mode="json", exclude=left_out)
         return {**node, "feature_digest": self.feature_digest}
 
 
+class Saved(Protocol):
+    """A model that can be written."""
+
+    def save(self) -> dict[str, bytes]:
+        """The model as named files."""
+        ...
+
+
 def pack(
-    timeframe: str, heads: Mapping[str, HeadDeclaration], fitted: Mapping[str, Fitted]
+    timeframe: str, heads: Mapping[str, HeadDeclaration], fitted: Mapping[str, Saved]
 ) -> dict[str, bytes]:
     """Write fitted heads as named files, the same bytes for the same models."""
     files: dict[str, bytes] = {}

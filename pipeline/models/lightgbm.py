@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from pipeline.config import Record
 from pipeline.models.base import FeatureTable, Files, Floats, Report, Rows, Samples
+from pipeline.models.class_weight import ClassWeight, class_weighted
 
 if TYPE_CHECKING:
     import lightgbm
@@ -36,7 +36,7 @@ class LightGBM(Record):
     bagging_freq: Annotated[int, Field(ge=0, description="rounds; 0 is never")]
     lambda_l2: Annotated[float, Field(ge=0)]
     max_bin: Annotated[int, Field(ge=2, le=1024)] = 255
-    class_weight: Literal["none", "balanced"] = "none"
+    class_weight: ClassWeight = "none"
 
     @property
     def lookback(self) -> int:
@@ -55,9 +55,7 @@ class LightGBM(Record):
 
         samples.check(least=2)
         columns = samples.table.columns
-        weight = samples.weight
-        if self.class_weight == "balanced":
-            weight = balanced(weight, samples.label)
+        weight = class_weighted(samples.weight, samples.label, self.class_weight)
         data = lightgbm.Dataset(
             samples.values,
             label=samples.label,
@@ -88,20 +86,6 @@ class LightGBM(Record):
             "seed": seed,
             "verbosity": -1,
         }
-
-
-def balanced(weight: Floats, label: npt.NDArray[np.int8]) -> Floats:
-    """Row weights after which every class that comes weighs the same; the sum stays.
-
-    Examples
-    --------
-    >>> balanced(np.ones(4), np.array([0, 0, 0, 1], "int8")).round(2).tolist()
-    [0.67, 0.67, 0.67, 2.0]
-    """
-    total = np.bincount(label, weights=weight)
-    share = weight.sum() / np.count_nonzero(total)
-    scaled: Floats = weight * (share / total[label])
-    return scaled
 
 
 @dataclass(frozen=True, slots=True)

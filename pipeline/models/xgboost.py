@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from pydantic import Field
 
 from pipeline.config import Record
 from pipeline.models.base import FeatureTable, Files, Floats, Report, Rows, Samples
+from pipeline.models.class_weight import ClassWeight, class_weighted
 
 if TYPE_CHECKING:
     import xgboost
@@ -36,7 +37,7 @@ class XGBoost(Record):
     reg_lambda: Annotated[float, Field(ge=0)] = 1.0
     reg_alpha: Annotated[float, Field(ge=0)] = 0.0
     max_bin: Annotated[int, Field(ge=2, le=1024)] = 256
-    class_weight: Literal["none", "balanced"] = "none"
+    class_weight: ClassWeight = "none"
 
     @property
     def lookback(self) -> int:
@@ -55,8 +56,7 @@ class XGBoost(Record):
 
         samples.check(least=2)
         weight = samples.weight / samples.weight.mean()
-        if self.class_weight == "balanced":
-            weight = weight * balancing(samples.label, weight)
+        weight = class_weighted(weight, samples.label, self.class_weight)
         data = xgboost.QuantileDMatrix(
             singles(samples.values),
             label=samples.label,
@@ -118,21 +118,6 @@ class FittedXGBoost:
     def report(self) -> Report:
         """How many rounds were boosted."""
         return {"xgboost": {"rounds": self.booster.num_boosted_rounds()}}
-
-
-def balancing(label: npt.NDArray[np.int8], weight: Floats) -> Floats:
-    """Factors with which each class that happened weighs as much as the heaviest.
-
-    With two classes and fewer ones than zeros this is XGBoost's ``scale_pos_weight``, zeros / ones
-    by weight.
-
-    Examples
-    --------
-    >>> balancing(np.array([0, 0, 0, 1], "int8"), np.ones(4)).tolist()
-    [1.0, 1.0, 1.0, 3.0]
-    """
-    held = np.bincount(label, weight)
-    return np.asarray(held.max() / held[label])
 
 
 def singles(values: Floats) -> Singles:

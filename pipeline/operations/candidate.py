@@ -175,7 +175,7 @@ def _card(workspace: Workspace, slot: Slot, run: RunFacts, told: Node) -> Card:
         code={name: stage["code"] for name, stage in stages.items()},
         libraries=dict(sorted(libraries.items())),
         reproducible=stages["train"]["config"]["device"] == "cpu",
-        notes=_notes(_json(workspace, paths.TRAINING_REPORT)["heads"]),
+        notes=_notes(_json(workspace, paths.TRAINING_REPORT)["heads"]) + _kept(told),
     )
 
 
@@ -195,6 +195,16 @@ def _notes(heads: Mapping[str, Node]) -> tuple[str, ...]:
         if "left_out" in fit.get("calibration", {})
     ]
     return tuple(f"head {head}, {fit} is not calibrated: {why}" for head, fit, why in left_out)
+
+
+def _kept(told: Node) -> tuple[str, ...]:
+    """Which heads were not trained but taken over."""
+    return tuple(
+        f"head {name} of {kept['version']}, sha256 {kept['sha256']}: not trained in this run; its "
+        f"out-of-fold rows are those before {kept['as_of']}"
+        for name, head in sorted(told.items())
+        if (kept := head.get("kept"))
+    )
 
 
 def _head_card(told: Node, detail: Node) -> Node:

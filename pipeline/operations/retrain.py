@@ -25,6 +25,7 @@ from pipeline.operations import candidate as candidates
 from pipeline.operations.build_run import reproduce
 from pipeline.operations.candidate import Candidate
 from pipeline.operations.comparing import Side, difference, money
+from pipeline.operations.keeping import keeping, kept_heads, lay_out
 from pipeline.operations.later_rows import later_side
 from pipeline.operations.revisions import KNOWN, mark_revised
 from pipeline.operations.slot_task import Switch, require_same_service
@@ -93,7 +94,8 @@ def retrain(
     Raises
     ------
     ConfigError
-        When the slot's champion serves another feed, other heads, labels or another timeframe.
+        When the slot's champion serves another feed, other heads, labels or another timeframe, or a
+        head that the target skips cannot be kept.
     RetryLater
         When another retrain of the same slot is running.
     VintageError
@@ -104,7 +106,10 @@ def retrain(
     try:
         with FileLock(path).acquire(timeout=0):
             require_same_service(target, places.registry, switch)
+            kept = kept_heads(target, places.registry)
+            target = keeping(target, kept, places.registry, places.checkout / "conf")
             workspace = prepare(places.home, places.checkout, target.slot, target.choices)
+            lay_out(workspace, kept)
             log.event("retrain_started", slot=str(target.slot), as_of=target.plan.run.as_of)
             ran = reproduce(workspace, places.home, progress).ran
             for market in target.market.members:

@@ -33,7 +33,8 @@ USUAL = (RECIPE, MARKET, NONE)
 class Target:
     """One slot and everything needed to build or serve it.
 
-    `pool` is the slot of the recipe's own pool, where the market is a member of it.
+    `pool` is the slot of the recipe's own pool, where the market is a member of it; `skip` are
+    heads that a retrain takes over from the champion.
     """
 
     choices: Choices
@@ -43,6 +44,7 @@ class Target:
     market: AnyMarket
     store: CandleStore
     pool: Slot | None = None
+    skip: tuple[str, ...] = ()
 
     @property
     def only_market(self) -> Market:

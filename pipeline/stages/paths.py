@@ -13,6 +13,7 @@ QUALITY = Path("data/quality.json")
 FEATURES = Path("data/features")
 LABELS = Path("data/labels")
 BUNDLE = Path("models/candidate")
+KEPT = Path("build/kept")  # heads that are not trained, each under its digest
 PREDICTIONS = Path("data/predictions")
 TRAINING = Path("data/training.json")
 METRICS = Path("reports/metrics.json")

@@ -8,11 +8,14 @@ import pandas as pd
 from pydantic import Field
 
 from pipeline.build import TARGET
+from pipeline.choices import KeptFrom
 from pipeline.config import Node, Record, home
+from pipeline.errors import DataError
 from pipeline.frames import read_frame, write_frame
 from pipeline.models.base import Model, Samples
 from pipeline.models.bundle import HeadDeclaration, pack
 from pipeline.models.calibration import Calibration, calibrator_node
+from pipeline.models.kept_head import KeptHead, made_of
 from pipeline.models.windows import rows_of_whole_windows, with_whole_windows
 from pipeline.runner import LOCAL, Context, Facts, to_json
 from pipeline.splits.fold import Split
@@ -43,22 +46,35 @@ class Config(Record):
     lookback: Annotated[int, Field(ge=1, description="unbroken candles that a row ends")]
     seed: Annotated[int, Field(ge=0)]
     device: Literal["cpu"]
+    kept: dict[str, KeptFrom] = Field(default_factory=dict)
 
 
 def run(config: Config, context: Context) -> Facts:
-    """Count the trial, load, train, save; heads are independent of each other."""
+    """Count the trial, load, train, save; heads are independent of each other.
+
+    A kept head is not trained: its files and its out-of-fold rows are those of a version.
+    """
     TrialFacts.of_local(context.local, str(LOCAL)).count(home() / REGISTRY, "train")
     trained, declared, heads = {}, {}, {}
     for name, head in sorted(config.heads.items()):
+        if name in config.kept:
+            continue
         trained[name], heads[name] = _train(config, context, name)
         declared[name] = _declared(head, trained[name])
+    kept = {name: _kept(config, name) for name in config.kept}
+    declared |= {name: head.declaration(config.kept[name]) for name, head in kept.items()}
+    heads |= {name: head.training for name, head in kept.items()}
     fitted = {name: result.fitted for name, result in trained.items()}
-    for path, content in pack(config.timeframe, declared, fitted).items():
+    for path, content in pack(config.timeframe, declared, {**fitted, **kept}).items():
         write_atomic(paths.BUNDLE / path, content)
     for name, result in trained.items():
         write_frame(paths.PREDICTIONS / f"{name}.parquet", result.predictions)
-    write_atomic(paths.TRAINING, to_json({"libraries": context.libraries, "heads": heads}))
-    return {name: _facts(result) for name, result in trained.items()}
+    for name, own in kept.items():
+        write_frame(paths.PREDICTIONS / f"{name}.parquet", own.predictions())
+    told = {"libraries": context.libraries, "heads": dict(sorted(heads.items()))}
+    write_atomic(paths.TRAINING, to_json(told))
+    facts: Facts = {name: _facts(result) for name, result in trained.items()}
+    return facts | {name: config.kept[name].model_dump() for name in kept}
 
 
 def head_samples(
@@ -89,6 +105,17 @@ def _train(config: Config, context: Context, name: str) -> tuple[TrainedHead, Fa
     samples = head_samples(config, context, name, table, labels)
     trained = train_head(samples, model, split, config.seed, calibration)
     return trained, head_facts(samples, trained, str(head.model[TARGET]), model.lookback)
+
+
+def _kept(config: Config, name: str) -> KeptHead:
+    head = KeptHead.read(paths.KEPT, config.kept[name].sha256)
+    if head.made_of != made_of(config.heads[name].model_dump()):
+        raise DataError(
+            "the kept head is made of other columns, another label or other classes than the run",
+            where=f"head {name} of {config.kept[name].version}",
+            fix="leave it out of skip",
+        )
+    return head
 
 
 def _declared(head: Head, result: TrainedHead) -> HeadDeclaration:

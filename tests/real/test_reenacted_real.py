@@ -33,8 +33,10 @@ def test_only_the_leak_earns_the_claim(bingx: pd.DataFrame) -> None:
     assert came["in_sample"] > 0.08
     assert came["in_sample_published"] > 0.08
     assert came["in_sample"] - came["out_of_sample"] > 0.1
-    for name in ("real_costs", "real_costs_published", "honest_stated"):
+    for name in ("real_costs", "honest_stated"):
         assert came[name] < 0.0
+    # of the label as published six overlapping windows are left here, worth about one
+    assert came["real_costs_published"] < came["in_sample_published"] - 0.1
     assert found.figure("in_sample").standing == "leaked"
     assert found.earned_by == "leaked"
 

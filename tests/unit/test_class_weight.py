@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.build import TARGET
 from pipeline.frames import key_by_market
 from pipeline.models.base import FeatureTable, Floats, Samples
-from pipeline.models.lightgbm import LightGBM, balanced
+from pipeline.models.class_weight import class_weighted
+from pipeline.models.lightgbm import LightGBM
+from pipeline.models.xgboost import XGBoost
 from tests.spine import planned
 
 TREES = LightGBM(
@@ -51,21 +54,32 @@ def test_balanced_classes_say_enter_as_often_as_no() -> None:
     assert chance(weighted).mean() == pytest.approx(0.5, abs=0.1)
 
 
-def test_balancing_keeps_the_sum_and_the_order_within_a_class() -> None:
+def test_balanced_classes_weigh_as_much_as_the_heaviest() -> None:
     given = rare()
-    scaled = balanced(given.weight, given.label)
-    assert scaled.sum() == pytest.approx(given.weight.sum())
-    assert scaled[given.label == 1].sum() == pytest.approx(scaled[given.label == 0].sum())
-    ratio = scaled / given.weight
-    assert np.unique(ratio.round(12)).size == 2
+    scaled = class_weighted(given.weight, given.label, "balanced")
+    held = [scaled[given.label == k].sum() for k in (0, 1)]
+    assert held == pytest.approx([given.weight[given.label == 0].sum()] * 2)
+    assert np.unique((scaled / given.weight).round(9)).size == 2
 
 
 def test_one_class_alone_keeps_its_weights() -> None:
-    assert balanced(np.array([1.0, 3.0]), np.zeros(2, "int8")).tolist() == [1.0, 3.0]
+    weight = np.array([1.0, 3.0])
+    assert class_weighted(weight, np.zeros(2, "int8"), "balanced").tolist() == [1.0, 3.0]
+    assert class_weighted(weight, np.array([0, 1], "int8"), "none").tolist() == [1.0, 3.0]
 
 
 def test_the_four_heads_weigh_their_classes() -> None:
     heads = planned("recipe=bingx_dual", "exchange=simulated").stages["train"]["heads"]
     assert [*heads] == ["long_entry", "short_entry", "long_exit", "short_exit"]
     assert {head["model"]["class_weight"] for head in heads.values()} == {"balanced"}
+    assert {head["model"][TARGET] for head in heads.values()} == {
+        f"{XGBoost.__module__}.{XGBoost.__qualname__}"
+    }
     assert [len(head["features"]["columns"]) for head in heads.values()] == [37, 37, 44, 44]
+
+
+def test_a_head_may_take_its_sibling_of_the_other_library() -> None:
+    words = ("recipe.heads.long_entry.model=lightgbm_long_entry",)
+    heads = planned("recipe=bingx_dual", "exchange=simulated", *words).stages["train"]["heads"]
+    models = {name: head["model"][TARGET].rpartition(".")[2] for name, head in heads.items()}
+    assert models == dict.fromkeys(heads, "XGBoost") | {"long_entry": "LightGBM"}

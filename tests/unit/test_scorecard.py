@@ -150,8 +150,9 @@ def test_direction_is_drawn_with_the_moments_that_did_not_move() -> None:
 
 def test_every_figure_stands_beside_every_baseline() -> None:
     told = card(0.2)
-    for figure in told["metrics"].values():
-        assert set(figure) == {"value", "low", "high", "baselines"}
+    for name, figure in told["metrics"].items():
+        own = {"perfect"} if name == "calibration_error" else set()
+        assert set(figure) == {"value", "low", "high", "baselines"} | own
         assert set(figure["baselines"]) == {MAJORITY, PERSISTENCE, CLIMATOLOGY, HAR}
     assert told["metrics"]["log_loss"]["baselines"][PERSISTENCE] is None
     assert told["metrics"]["brier_skill"]["baselines"][MAJORITY] == 0

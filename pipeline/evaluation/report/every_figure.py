@@ -63,7 +63,7 @@ def every_figure(head: HeadFacts, place: Place) -> Html:
         place,
         "every",
         "Every figure beside every baseline",
-        lede(_seen(head)),
+        lede(f"{_seen(head)}{_calibrated(head.metrics)}"),
         figure(
             table(header, rows, "Every figure", "numbers every"),
             details("By class", table(header, _of_classes(head), "By class", "numbers every")),
@@ -110,6 +110,16 @@ def _seen(head: HeadFacts) -> str:
         f"{rows}: four times out of five they show a Brier skill of {percent(smallest)} or more, "
         "and miss a smaller one."
     )
+
+
+def _calibrated(metrics: Facts) -> str:
+    """The calibration error beside what luck alone makes of it."""
+    told = metrics.get("calibration_error", {})
+    if "perfect" not in told:
+        return ""
+    low, high = (percent(told["perfect"][end]) for end in ("low", "high"))
+    found = percent(told["value"])
+    return f" The calibration error is {found}; a perfect forecaster shows {low} to {high} on them."
 
 
 def _header(metrics: Facts) -> tuple[str, ...]:
