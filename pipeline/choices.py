@@ -120,7 +120,7 @@ def unknown_key(key: str, value: Any, own: Iterable[str] = ()) -> ConfigError:
     return ConfigError(f"unknown key '{key}'", fix=fix)
 
 
-SCALARS = ("seed", "device")
+SCALARS = ("seed", "device", "workers")
 KEYS = (*GROUPS, "as_of", *SCALARS)
 
 

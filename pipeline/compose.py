@@ -29,6 +29,7 @@ class Root(Record):
     plugins: tuple[str, ...] = ()
     seed: Annotated[int, Field(ge=0)]
     device: str
+    workers: Annotated[int | None, Field(ge=1, description="processes")] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-import resource
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -16,6 +16,7 @@ import pandas as pd
 from pipeline import log
 from pipeline.build import build
 from pipeline.config import Node, Record, read_yaml
+from pipeline.cores import peak_mb
 from pipeline.errors import ConfigError, DataError, nearest
 from registry.files import write_atomic
 
@@ -23,6 +24,7 @@ TOLD = Path("build/config")
 LOCAL = TOLD / "local.yaml"
 TIMING = Path("build/timing")
 FAILURE = Path("build/failure.json")
+WORKERS_PEAK = "workers_peak_mb"  # a stage's fact: the sum of the peaks of its workers
 STAGES = ("download", "validate", "features", "labels", "train", "evaluate")
 
 
@@ -55,7 +57,10 @@ class Told(Record):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What a stage cost; the peak is that of its whole process."""
+    """What a stage cost, its workers included.
+
+    The peak is that of its whole process and those of its workers, added up.
+    """
 
     seconds: float
     cpu_seconds: float
@@ -86,12 +91,12 @@ def run_stage(name: str, now: pd.Timestamp | None = None) -> Facts:
     told = Told.parse(read_yaml(path), str(path))
     context = Context(told.plugins, read_yaml(LOCAL), told.libraries, now)
     config = module.Config.parse(told.config, str(path))
-    started, worked = time.perf_counter(), time.process_time()
+    started, worked = time.perf_counter(), _cpu_seconds()
     facts: Facts = module.run(config, context)
     timing = Timing(
         seconds=round(time.perf_counter() - started, 3),
-        cpu_seconds=round(time.process_time() - worked, 3),
-        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        cpu_seconds=round(_cpu_seconds() - worked, 3),
+        peak_mb=peak_mb() + int(facts.get(WORKERS_PEAK, 0)),
     )
     write_atomic(TIMING / f"{name}.json", to_json(asdict(timing)))
     log.event("stage", stage=name, **asdict(timing), **facts)
@@ -120,3 +125,9 @@ def to_json(facts: Facts) -> bytes:
             found=str(error),
             fix="correct the model's report() or its data",
         ) from None
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of those that it started and that ended."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system

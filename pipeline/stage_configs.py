@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline import cores
 from pipeline.build import TARGET, resolve_target
 from pipeline.choices import NONE
 from pipeline.code_digest import code_of
@@ -119,7 +120,7 @@ def plan_run(composed: Composed, source: str = "") -> Plan:
         stages=stages,
         targets=targets,
         plugins=plugins,
-        local={"exchange": local, LOCAL_KEY: trial.model_dump()},
+        local={"exchange": local, **_local(composed, trial)},
         run=run,
         trial=trial.digest,
     )
@@ -155,6 +156,10 @@ def _trial(composed: Composed, stages: Mapping[str, Node], run: RunFacts) -> Tri
         choices=composed.choices.model_dump(exclude={"as_of"}),
         origin="" if composed.origin == slot else composed.origin,
     )
+
+
+def _local(composed: Composed, trial: TrialFacts) -> Node:
+    return {LOCAL_KEY: trial.model_dump(), cores.LOCAL_KEY: composed.root.workers}
 
 
 def _under(composed: Composed) -> str:

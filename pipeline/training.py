@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from pipeline.errors import DataError
 from pipeline.evaluation.effective import independent_rows
-from pipeline.importance import Importance, loss_increases, ranked, sampled_rows
+from pipeline.fold_fits import (
+    REFIT,
+    UNCALIBRATED,
+    Fit,
+    HeadFits,
+    HeadTask,
+    JudgedFold,
+    PredictedFold,
+    Refit,
+    predict_fold,
+    probability_columns,
+)
+from pipeline.importance import Importance, ranked
 from pipeline.labels.learned import Classes, LearnedLabel, LearnedRule
 from pipeline.models.base import (
     UNLEARNED,
@@ -23,15 +37,17 @@ from pipeline.models.base import (
     Rows,
     Samples,
 )
-from pipeline.models.calibration import Calibration, NoCalibration
-from pipeline.models.member_shares import training_shares
-from pipeline.models.nested_calibration import CalibrationFit, OutOfFoldRows, calibrated_on
+from pipeline.models.calibration import Calibration
+from pipeline.models.nested_calibration import (
+    CalibrationFit,
+    OutOfFoldRows,
+    calibrated_on,
+    served,
+)
 from pipeline.models.probabilities import check_probabilities
 from pipeline.models.windows import step_of
 from pipeline.splits.fold import Fold, Split, check_folds
-
-UNCALIBRATED = NoCalibration()
-IMPORTANCE = 1  # tells the generator of the importance from that of the fit
+from pipeline.workers import spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +72,15 @@ class TrainedHead:
 
 
 @dataclass(frozen=True, slots=True)
-class PredictedFold:
-    """One fold's out-of-fold predictions, rows in the order of its test, and who made them.
+class TrainedHeads:
+    """Heads by name, and what their training took beside this process.
 
-    ``label`` is what they are judged by, `rule` what the training rows taught of it; `raw` are
-    the rows before they were calibrated.
+    `workers` were started beside it; `peak_mb` is the sum of their peaks, MiB.
     """
 
-    predictions: pd.DataFrame
-    fitted: Fitted
-    label: Classes
-    rule: LearnedRule | None
-    raw: OutOfFoldRows
-    calibration: CalibrationFit = field(default_factory=CalibrationFit)
+    heads: dict[str, TrainedHead]
+    workers: int
+    peak_mb: int
 
 
 def labelled_samples(
@@ -130,32 +142,30 @@ def train_head(
     Everything fitted is fitted inside the fold; each fit draws from its own generator, so
     that a fold's result does not depend on how many folds there are.
     """
-    folds = checked_folds(samples, split)
-    asked, judged = sampled_rows(folds), list[_Judged]()
-    for part in predict_folds(samples, model, folds, seed, calibration):
-        number = len(judged)
-        chance = _generator(seed, number + 1, IMPORTANCE)
-        tested = samples.take(asked[number]).judged(part.rule)
-        increases = loss_increases(part.fitted, tested, model.lookback, chance)
-        told = part.fitted.report()
-        judged.append(
-            _Judged(part.predictions, told, increases, part.rule, part.raw, part.calibration)
-        )
-        del part  # the fold's model goes before the next is fitted
-    rule = samples.learned()
-    refitted = model.fit(samples.judged(rule), _generator(seed, 0))
-    return TrainedHead(
-        predictions=pd.concat([each.predictions for each in judged]).sort_index(),
-        fitted=refitted,
-        folds=folds,
-        reports=[*(each.report for each in judged), refitted.report()],
-        importance=_importance(samples, folds, [each.increases for each in judged]),
-        rules=[*(each.rule for each in judged), rule],
-        calibrations=[
-            *(each.calibration for each in judged),
-            calibrated_on([each.raw for each in judged], samples, calibration),
-        ],
-    )
+    task = HeadTask(samples, model, checked_folds(samples, split), seed, calibration)
+    return train_heads({"": task}).heads[""]
+
+
+def train_heads(tasks: Mapping[str, HeadTask], workers: int = 1) -> TrainedHeads:
+    """Train every head, all fits in as many processes as there are and it is worth.
+
+    The bytes are those of one process; see `pipeline.workers.spread` for when it starts others.
+
+    Parameters
+    ----------
+    workers
+        Processes that may fit at once, this one included.
+    """
+    fits = [
+        Fit(name, number)
+        for name, task in tasks.items()
+        for number in (*range(len(task.folds)), REFIT)
+    ]
+    with tempfile.TemporaryDirectory(prefix="vintage-") as folder:
+        made = spread(HeadFits(tasks, Path(folder)), fits, workers)
+    found = dict(zip(fits, made.results, strict=True))
+    heads = {name: _trained(name, task, found) for name, task in tasks.items()}
+    return TrainedHeads(heads, made.workers, made.peak_mb)
 
 
 def checked_folds(samples: Samples, split: Split) -> list[Fold]:
@@ -179,25 +189,15 @@ def predict_folds(
     calibration: Calibration = UNCALIBRATED,
 ) -> Iterator[PredictedFold]:
     """Fit, predict and calibrate one fold after the other, each when it is asked for."""
+    task = HeadTask(samples, model, list(folds), seed, calibration)
     earlier: list[OutOfFoldRows] = []
     for number, fold in enumerate(folds):
-        part = _predict_fold(samples, model, fold, number, _generator(seed, number + 1))
+        part = predict_fold(task, number)
         learnt = calibrated_on(earlier, samples, calibration, fold.test)
         earlier.append(part.raw)
-        yield _calibrated(part, learnt, samples.classes)
+        predictions = _calibrated(part.predictions, part.raw, learnt, samples.classes)
+        yield replace(part, predictions=predictions, calibration=learnt)
         del part  # the fold's model goes before the next is fitted
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """What is kept of a fold when its model is gone."""
-
-    predictions: pd.DataFrame
-    report: Report
-    increases: Floats
-    rule: LearnedRule | None
-    raw: OutOfFoldRows
-    calibration: CalibrationFit
 
 
 def _rows_of(features: pd.DataFrame, labels: pd.DataFrame) -> tuple[FeatureTable, Rows]:
@@ -234,8 +234,30 @@ def _outcomes(labels: pd.DataFrame, label: LearnedLabel | None) -> Outcomes | No
     return Outcomes(labels["outcome"].to_numpy("float64"), label)
 
 
-def _generator(seed: int, fit: int, purpose: int = 0) -> np.random.Generator:
-    return np.random.default_rng([seed, fit, purpose] if purpose else [seed, fit])
+def _trained(name: str, task: HeadTask, found: Mapping[Fit, JudgedFold | Refit]) -> TrainedHead:
+    """Calibrate the folds one after the other, and gather what they and the refit came to."""
+    refit = found[Fit(name, REFIT)]
+    parts = [found[Fit(name, number)] for number in range(len(task.folds))]
+    judged = [part for part in parts if isinstance(part, JudgedFold)]
+    assert isinstance(refit, Refit)
+    samples, raw = task.samples, [part.raw for part in judged]
+    learnt = [
+        calibrated_on(raw[:number], samples, task.calibration, fold.test)
+        for number, fold in enumerate(task.folds)
+    ]
+    frames = [
+        _calibrated(part.predictions, part.raw, fit, samples.classes)
+        for part, fit in zip(judged, learnt, strict=True)
+    ]
+    return TrainedHead(
+        predictions=pd.concat(frames).sort_index(),
+        fitted=refit.fitted,
+        folds=task.folds,
+        reports=[*(part.report for part in judged), refit.fitted.report()],
+        importance=_importance(samples, task.folds, [part.increases for part in judged]),
+        rules=[*(part.rule for part in judged), refit.rule],
+        calibrations=[*learnt, served(learnt, calibrated_on(raw, samples, task.calibration))],
+    )
 
 
 def _importance(samples: Samples, folds: list[Fold], increases: list[Floats]) -> list[Importance]:
@@ -246,34 +268,11 @@ def _importance(samples: Samples, folds: list[Fold], increases: list[Floats]) ->
     return ranked(samples.table.columns, every, min(independent, len(every)))
 
 
-def _predict_fold(
-    samples: Samples, model: Model, fold: Fold, number: int, rng: np.random.Generator
-) -> PredictedFold:
-    rule = samples.take(fold.train).learned()
-    train, test = (samples.take(rows).judged(rule) for rows in (fold.train, fold.test))
-    fitted = model.fit(train, rng)
-    probability = fitted.predict_proba(test.table, test.rows)
-    base = training_shares(train, test)
-    check_probabilities(probability)
-    columns = _columns(train.classes, probability)
-    columns |= {f"base_{name}": base[:, k] for k, name in enumerate(train.classes)}
-    fold_number = np.full(len(test.rows), number, "int16")
-    own = {} if rule is None else {"label": test.label}
-    frame = pd.DataFrame({"fold": fold_number, **columns, **own}, index=samples.index[fold.test])
-    raw = OutOfFoldRows(fold.test, probability, test.label)
-    return PredictedFold(frame, fitted, test.label, rule, raw)
-
-
 def _calibrated(
-    part: PredictedFold, learnt: CalibrationFit, classes: Sequence[str]
-) -> PredictedFold:
+    predictions: pd.DataFrame, raw: OutOfFoldRows, learnt: CalibrationFit, classes: tuple[str, ...]
+) -> pd.DataFrame:
     if learnt.calibrator is None:
-        return replace(part, calibration=learnt)
-    probability = learnt.calibrator.apply(part.raw.probability)
+        return predictions
+    probability = learnt.calibrator.apply(raw.probability)
     check_probabilities(probability)
-    predictions = part.predictions.assign(**_columns(classes, probability))
-    return replace(part, predictions=predictions, calibration=learnt)
-
-
-def _columns(classes: Sequence[str], probability: Floats) -> dict[str, Floats]:
-    return {f"p_{name}": probability[:, k] for k, name in enumerate(classes)}
+    return predictions.assign(**probability_columns(classes, probability))

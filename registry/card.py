@@ -32,7 +32,11 @@ class DataSpan(BaseModel):
 
 
 class Score(BaseModel):
-    """One figure with the ends of its 90 % interval, beside what each baseline scored."""
+    """One figure with the ends of its 90 % interval, beside what each baseline scored.
+
+    `spread` is between the lowest and highest path where rows were predicted several times;
+    `perfect` is what a perfect forecaster would show on these rows.
+    """
 
     model_config = _STRICT
 
@@ -40,6 +44,8 @@ class Score(BaseModel):
     low: float | None = None
     high: float | None = None
     baselines: Metrics = {}
+    spread: tuple[float, ...] = ()
+    perfect: Metrics = {}
 
 
 class HeadCard(BaseModel):

@@ -12,6 +12,7 @@ import pandas as pd
 from pipeline.evaluation.effective import effective_rows
 from pipeline.evaluation.metrics import Floats, log_loss
 from pipeline.experiments.blocks import Sums, as_lists, block_starts, block_sums
+from pipeline.fold_fits import UNCALIBRATED
 from pipeline.frames import encode_frame
 from pipeline.models.base import Model, Samples
 from pipeline.models.calibration import Calibration
@@ -20,7 +21,7 @@ from pipeline.runner import Context
 from pipeline.splits.fold import Fold, Rows
 from pipeline.stage_configs import Plan
 from pipeline.stages import train
-from pipeline.training import UNCALIBRATED, checked_folds, predict_folds
+from pipeline.training import checked_folds, predict_folds
 from registry.files import sha256
 
 OBJECTIVE = "mean out-of-fold log loss over all scored rows, mean over heads"

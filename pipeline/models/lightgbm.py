@@ -12,6 +12,7 @@ from pydantic import Field
 from pipeline.config import Record
 from pipeline.models.base import FeatureTable, Files, Floats, Report, Rows, Samples
 from pipeline.models.class_weight import ClassWeight, class_weighted
+from pipeline.models.lean_import import without_sklearn
 
 if TYPE_CHECKING:
     import lightgbm
@@ -51,7 +52,8 @@ class LightGBM(Record):
         DataError
             When a value is not finite, or rows are too few.
         """
-        import lightgbm
+        with without_sklearn():
+            import lightgbm
 
         samples.check(least=2)
         columns = samples.table.columns
@@ -69,7 +71,8 @@ class LightGBM(Record):
 
     def load(self, files: Files) -> FittedLightGBM:
         """Read LightGBM's own text format."""
-        import lightgbm
+        with without_sklearn():
+            import lightgbm
 
         columns = tuple(json.loads(files[COLUMNS]))
         booster = lightgbm.Booster(model_str=files[MODEL].decode())

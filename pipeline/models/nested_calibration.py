@@ -91,6 +91,23 @@ def calibrated_on(
     return CalibrationFit(calibration.fit(every.probability, every.label, weight), len(distinct))
 
 
+def served(folds: Sequence[CalibrationFit], last: CalibrationFit) -> CalibrationFit:
+    """The calibrator of the rows of all folds; none where no fold was judged with one.
+
+    Examples
+    --------
+    >>> from pipeline.models.calibration import Sigmoids
+    >>> learnt = CalibrationFit(Sigmoids(slopes=(1.0,), intercepts=(0.0,)), 90)
+    >>> served([learnt], learnt) == learnt
+    True
+    >>> served([CalibrationFit(why_not="no fold before this one")], learnt).why_not
+    'no fold was calibrated, so no score would be of what is served'
+    """
+    if last.calibrator is None or any(fold.calibrator for fold in folds):
+        return last
+    return CalibrationFit(why_not="no fold was calibrated, so no score would be of what is served")
+
+
 def _effective(samples: Samples, rows: Rows) -> float:
     """Of the market that has most: several at one moment tell no more than one."""
     market = samples.index[rows].get_level_values("market")

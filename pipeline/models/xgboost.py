@@ -14,6 +14,7 @@ from pydantic import Field
 from pipeline.config import Record
 from pipeline.models.base import FeatureTable, Files, Floats, Report, Rows, Samples
 from pipeline.models.class_weight import ClassWeight, class_weighted
+from pipeline.models.lean_import import without_sklearn
 
 if TYPE_CHECKING:
     import xgboost
@@ -52,7 +53,8 @@ class XGBoost(Record):
         DataError
             When a value is not finite, or rows are too few.
         """
-        import xgboost
+        with without_sklearn():
+            import xgboost
 
         samples.check(least=2)
         weight = samples.weight / samples.weight.mean()
@@ -70,7 +72,8 @@ class XGBoost(Record):
 
     def load(self, files: Files) -> FittedXGBoost:
         """Read XGBoost's own binary JSON."""
-        import xgboost
+        with without_sklearn():
+            import xgboost
 
         told = json.loads(files[DECLARATION])
         booster = xgboost.Booster({"nthread": 1})

@@ -10,17 +10,24 @@ from pydantic import Field
 from pipeline.build import TARGET
 from pipeline.choices import KeptFrom
 from pipeline.config import Node, Record, home
+from pipeline.cores import WorkersFact, worker_count
 from pipeline.errors import DataError
+from pipeline.fold_fits import HeadTask
 from pipeline.frames import read_frame, write_frame
 from pipeline.models.base import Model, Samples
 from pipeline.models.bundle import HeadDeclaration, pack
 from pipeline.models.calibration import Calibration, calibrator_node
 from pipeline.models.kept_head import KeptHead, made_of
 from pipeline.models.windows import rows_of_whole_windows, with_whole_windows
-from pipeline.runner import LOCAL, Context, Facts, to_json
+from pipeline.runner import LOCAL, WORKERS_PEAK, Context, Facts, to_json
 from pipeline.splits.fold import Split
 from pipeline.stages import paths
-from pipeline.training import TrainedHead, labelled_samples, train_head
+from pipeline.training import (
+    TrainedHead,
+    checked_folds,
+    labelled_samples,
+    train_heads,
+)
 from pipeline.training_facts import head_facts
 from pipeline.trial import REGISTRY, TrialFacts
 from registry.files import write_atomic
@@ -55,12 +62,9 @@ def run(config: Config, context: Context) -> Facts:
     A kept head is not trained: its files and its out-of-fold rows are those of a version.
     """
     TrialFacts.of_local(context.local, str(LOCAL)).count(home() / REGISTRY, "train")
-    trained, declared, heads = {}, {}, {}
-    for name, head in sorted(config.heads.items()):
-        if name in config.kept:
-            continue
-        trained[name], heads[name] = _train(config, context, name)
-        declared[name] = _declared(head, trained[name])
+    workers = worker_count(WorkersFact.of_local(context.local).workers)
+    trained, heads, spent = _trained(config, context, workers)
+    declared = {name: _declared(config.heads[name], result) for name, result in trained.items()}
     kept = {name: _kept(config, name) for name in config.kept}
     declared |= {name: head.declaration(config.kept[name]) for name, head in kept.items()}
     heads |= {name: head.training for name, head in kept.items()}
@@ -74,7 +78,7 @@ def run(config: Config, context: Context) -> Facts:
     told = {"libraries": context.libraries, "heads": dict(sorted(heads.items()))}
     write_atomic(paths.TRAINING, to_json(told))
     facts: Facts = {name: _facts(result) for name, result in trained.items()}
-    return facts | {name: config.kept[name].model_dump() for name in kept}
+    return {**facts, **{name: config.kept[name].model_dump() for name in kept}, **spent}
 
 
 def head_samples(
@@ -95,7 +99,27 @@ def head_samples(
     return labelled_samples(features, labels, head.classes, label)
 
 
-def _train(config: Config, context: Context, name: str) -> tuple[TrainedHead, Facts]:
+def _trained(
+    config: Config, context: Context, workers: int
+) -> tuple[dict[str, TrainedHead], dict[str, Facts], Facts]:
+    """All heads at once where there are workers, else one after the other, to hold less."""
+    names = sorted({*config.heads} - {*config.kept})
+    groups = [names] if workers > 1 else [[name] for name in names]
+    trained: dict[str, TrainedHead] = {}
+    facts: dict[str, Facts] = {}
+    started = peak = 0
+    for group in groups:
+        tasks = {name: _task(config, context, name) for name in group}
+        made = train_heads(tasks, workers)
+        trained |= made.heads
+        started, peak = max(started, made.workers), max(peak, made.peak_mb)
+        for name, task in tasks.items():
+            model = str(config.heads[name].model[TARGET])
+            facts[name] = head_facts(task.samples, trained[name], model, task.model.lookback)
+    return trained, facts, {"workers": started, WORKERS_PEAK: peak}
+
+
+def _task(config: Config, context: Context, name: str) -> HeadTask:
     head = config.heads[name]
     model: Model = context.build(head.model, f"model of {name}")
     split: Split = context.build(config.split, "split")
@@ -103,8 +127,7 @@ def _train(config: Config, context: Context, name: str) -> tuple[TrainedHead, Fa
     table = read_frame(paths.FEATURES / f"{head.feature_set}.parquet")
     labels = read_frame(paths.LABELS / f"{name}.parquet")
     samples = head_samples(config, context, name, table, labels)
-    trained = train_head(samples, model, split, config.seed, calibration)
-    return trained, head_facts(samples, trained, str(head.model[TARGET]), model.lookback)
+    return HeadTask(samples, model, checked_folds(samples, split), config.seed, calibration)
 
 
 def _kept(config: Config, name: str) -> KeptHead:

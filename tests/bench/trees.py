@@ -9,7 +9,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -17,9 +17,12 @@ import numpy as np
 import pandas as pd
 
 from pipeline.models.base import FeatureTable, Model, Samples
+from pipeline.splits.holdout import Holdout
+from pipeline.training import checked_folds, train_head
 from tests.simulated import declared
 
 ROWS, COLUMNS, SEED, ASKED = 17_280, 37, 1, 300  # 60 days of 5-minute candles
+HOLDOUT = Holdout(test_share=0.2)
 NAMES = ("lightgbm", "xgboost", "xgboost_long_entry", "xgboost_short_entry", "xgboost_exit")
 
 
@@ -47,6 +50,12 @@ def pairs() -> Iterator[Pair]:
             lambda model=model, peer=peer: peer(drawn(2), model),
             f"bare {library}, the same arrays",
         )
+        yield Pair(
+            f"train_head, {name}: fold, importance, refit",
+            lambda model=model: train_head(drawn(2), model, HOLDOUT, SEED),
+            lambda model=model, peer=peer: [peer(part, model) for part in parts()],
+            f"two bare {library} fits on the same arrays",
+        )
 
 
 @cache
@@ -66,6 +75,16 @@ def drawn(classes: int) -> Samples:
         ends_at=time_ + pd.Timedelta(minutes=15),
         classes=("no", "yes", "maybe")[:classes],
     )
+
+
+@cache
+def parts() -> list[Samples]:
+    """What the two fits of a holdout learn from, each as arrays of its own."""
+    given = drawn(2)
+    (fold,) = checked_folds(given, HOLDOUT)
+    train = given.take(fold.train)
+    table = FeatureTable(given.table.columns, train.values, train.index)
+    return [replace(train, table=table, rows=np.arange(len(train.rows))), given]
 
 
 def generator() -> np.random.Generator:
