@@ -44,7 +44,7 @@ class Score(BaseModel):
     low: float | None = None
     high: float | None = None
     baselines: Metrics = {}
-    spread: tuple[float, ...] = ()
+    spread: tuple[float, ...] | None = None
     perfect: Metrics = {}
 
 

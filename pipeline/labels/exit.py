@@ -41,12 +41,17 @@ class Exit(Record):
         Examples
         --------
         >>> rule = TradeRule(side="long")
-        >>> Exit(trades=rule, share=0.8, horizon_candles=12).meanings("5m")[1]
-        'the trade has 80 % of the best gain of its life or more, and more than 12 candles later'
+        >>> Exit(trades=rule, share=0.8, horizon_candles=12).meanings("5m")[1].split(": ")[0]
+        'leaving now is best'
         """
-        near = f"{100 * self.share:g} % of the best gain of its life or more"
-        later = f"more than {self.horizon_candles} candles later"
-        return "one of the two does not hold", f"the trade has {near}, and {later}"
+        most = f"{100 * self.share:g} % of the most it will ever gain"
+        then = f"{self.horizon_candles} candles from now (at its end, if that comes first)"
+        return (
+            f"holding on is better: the trade has gained less than {most}, or {then} it will "
+            "stand as high or higher",
+            f"leaving now is best: the trade has gained at least {most}, and {then} it will stand "
+            "lower",
+        )
 
     def compute(self, candles: pd.DataFrame, timeframe: str) -> pd.DataFrame:
         """Label every row of the trades that ended, indexed by trade and time.

@@ -17,9 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.evaluation.report import ReportFacts, render
-from pipeline.evaluation.report.charts import Scale, thinned, ticks, time_ticks
+from pipeline.evaluation.report.charts import (
+    Scale,
+    columns,
+    levels,
+    thinned,
+    ticks,
+    time_ticks,
+)
 from pipeline.evaluation.report.style import DARK, LIGHT, STYLE
 from pipeline.evaluation.report.verdict import PLAIN
+from pipeline.labels.exit import Exit
+from pipeline.market.trades import TradeRule
 from tests.pages import Element
 from tests.report_facts import (
     HOSTILE,
@@ -106,7 +115,7 @@ def test_the_verdict_is_the_first_thing_said(verdict: str) -> None:
     page = page_of(facts_of(verdict=verdict, sentence="The gate said so."))
     (card,) = page.all("div", "verdict")
     assert card.all("p", "badge")[0].text == verdict
-    assert card.all("p", "plain")[0].text == PLAIN.get(verdict, "The gate said so.")
+    assert card.all("p", "plain")[0].text.endswith(PLAIN.get(verdict, "The gate said so."))
     assert ("unknown" in card.kinds) == (verdict == "postponed")
     assert "The gate said so." in card.text
     head = page.all("header")[0].text
@@ -274,6 +283,79 @@ def test_quality_shows_what_it_does_not_know() -> None:
     assert "3 are missing in 1 hole" in section.text
 
 
+def test_no_raw_key_stands_among_the_candles() -> None:
+    quality = {
+        "candles": 100,
+        "missing_no_trade": 0,
+        "longest_no_trade": 2,
+        "broken": "short_history: the cut starts later than asked, from 2025-08-28T11:00:00+00:00",
+    }
+    said = section_of(page_of(facts_of(quality=quality)), "data").text
+    assert "Longest time without a trade2 candles" in said
+    assert "What checks foundthe cut starts later than asked, from 2025-08-28 11:00 UTC" in said
+    assert "short_history" not in said
+    clean = section_of(page_of(facts_of(quality={"candles": 9, "broken": ""})), "data").text
+    assert "What checks foundnothing" in clean
+
+
+def test_columns_that_were_never_used_are_counted() -> None:
+    told = Told(importance=columns_of((0.3, 0.02), (0.0, 0.0), (0.0, 0.0)))
+    assert (
+        "2 columns were never used"
+        in section_of(page_of(facts_of({"direction": told})), "columns").text
+    )
+    assert "never used" not in section_of(page_of(facts_of()), "columns").text
+
+
+def test_the_warm_up_is_counted() -> None:
+    facts = facts_of()
+    assert "warm-up" not in lede_of(page_of(facts), "folds"), "no candle lies before"
+    longer = candles_of(rows=4500)
+    early = int((longer.index.get_level_values("time") < "2025-07-01").sum())
+    said = lede_of(page_of(replace(facts, candles=longer)), "folds")
+    assert f"Before the first training row lie {early:,} candles: the warm-up" in said
+    for number, fit in enumerate(facts.training["heads"]["direction"]["fits"]):
+        fit["train_from"] = f"2025-07-{number + 1:02}T00:00:00+00:00"
+    moving = page_of(replace(facts, candles=longer))
+    assert "warm-up" not in lede_of(moving, "folds"), "a window that moves tells no warm-up"
+
+
+def test_labels_beside_a_chart_have_room() -> None:
+    values = [149_500_000.0, 150_000_000.0]
+    drawn = levels(Scale(149e6, 151e6), values, ["149,500,000", "150,000,000"])
+    assert "149.5\N{NO-BREAK SPACE}M" in drawn
+    assert not is_broad(drawn)
+    close = [149_990_000.0, 149_990_500.0]
+    assert is_broad(levels(Scale(149.9e6, 150e6), close, ["149,990,000", "149,990,500"]))
+    assert not is_broad(levels(Scale(0, 1), [0.5], ["0.5"]))
+    assert ".plot:has(>.broad)" in STYLE
+    ends = columns([0.5, 0.99, 0.99], ["Nov 25", "Nov 25", "Dec"])
+    assert ends.count("inwards") == 1
+    assert 'text-anchor="end" class="under inwards"' in ends
+
+
+def is_broad(drawn: str) -> bool:
+    return 'class="broad"' in drawn
+
+
+def test_when_to_leave_is_said_as_a_person_would() -> None:
+    label = Exit(trades=TradeRule(side="long"), share=0.8, horizon_candles=12)
+    stay, leave = label.meanings("5m")
+    assert leave == (
+        "leaving now is best: the trade has gained at least 80 % of the most it will ever gain, "
+        "and 12 candles from now (at its end, if that comes first) it will stand lower"
+    )
+    assert stay.startswith("holding on is better: the trade has gained less than 80 % of")
+    assert stay.endswith("it will stand as high or higher")
+
+
+def test_every_hard_word_is_explained() -> None:
+    words = [each.text for each in section_of(page_of(facts_of()), "words").all("dt")]
+    hard = ("Sharpe", "Sortino", "Calmar", "ECE", "Information coefficient", "AUC", "Regime")
+    assert {*hard, "Average precision"} <= {*words}
+    assert len(words) == len({*words})
+
+
 def test_two_heads_stand_one_after_the_other() -> None:
     binary = Told(predictions(0.2, classes=("no", "yes")), ("no", "yes"))
     page = page_of(facts_of({"long entry": binary, "exit": Told()}))
@@ -287,7 +369,13 @@ def test_two_heads_stand_one_after_the_other() -> None:
     first, second = section_of(page, "trust-0"), section_of(page, "trust-1")
     assert len(first.all("svg", "plot")) == 1, "the other class is its mirror image"
     assert len(second.all("svg", "plot")) == 3
-    assert "mean of 2 heads" in page.all("header")[0].text
+    header = page.all("header")[0]
+    assert not header.all("div", "tile"), "no mean of unlike heads"
+    assert "mean of" not in header.text
+    first_figures = header.all("tbody")[0].all("tr")
+    assert [row.all("th")[0].text for row in first_figures] == ["long entry", "exit"]
+    assert all("with 90" in row.all("td")[0].text for row in first_figures)
+    assert first_figures[1].all("td")[3].text.endswith(" of 600")
 
 
 def test_a_page_of_nine_thousand_candles_is_small() -> None:

@@ -100,17 +100,17 @@ def test_what_so_few_rows_could_have_shown_is_said_where_nothing_was() -> None:
     facts = facts_of({"direction": Told(predictions(0.0))}, verdict="undecidable")
     facts.heads["direction"]["scores"]["detectable_skill"] = 0.125
     said = section_of(page_of(facts), "scores").all("p")[1].text
-    assert "only if it were 12.5 % or more" in said.replace("\xa0", " ")
+    assert "only where the Brier skill is 12.5 % or more" in said.replace("\xa0", " ")
     known = facts_of({"direction": Told(predictions(0.4))})
-    assert "only if it were" not in section_of(page_of(known), "scores").text
+    assert "only where the Brier skill" not in section_of(page_of(known), "scores").text
 
 
 @pytest.mark.parametrize(
     ("skill", "verdict", "word"),
     [
         (0.4, "promote", "better"),
-        (0.0, "observe", "not better"),
-        (-0.4, "refuse", "not better"),
+        (-0.4, "observe", "worse"),
+        (-0.4, "refuse", "worse"),
         (0.4, "undecidable", "undecidable"),
     ],
 )
@@ -121,9 +121,39 @@ def test_the_verdict_against_the_baselines_is_one_sentence(
     (said,) = page.all("p", "against")
     assert [each.text for each in said.all("strong")] == [word]
     assert said.text.startswith("Against its baselines: ")
-    assert said.text.count(". ") == 0
     assert said.text.endswith(".")
-    assert ("beyond the class shares" in said.text) == (word == "not better")
+    assert ("Do not use it." in said.text) == (word == "worse")
+    (plain,) = page.all("p", "plain")
+    worse = "It is worse than knowing only how often each class comes. Do not use it."
+    assert plain.text.startswith(worse) == (word == "worse")
+
+
+def stood(value: float, low: float, high: float, verdict: str = "observe") -> tuple[str, str]:
+    """The headline and the line beside the baselines, of a Brier skill with its interval."""
+    facts = facts_of(verdict=verdict)
+    told = {"value": value, "low": low, "high": high, "baselines": {}}
+    facts.heads["direction"]["metrics"]["brier_skill"] = told
+    header = page_of(facts).all("header")[0]
+    (plain,), (against,) = header.all("p", "plain"), header.all("p", "against")
+    return plain.text, against.text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_no_proof_and_clearly_harmful_are_told_apart() -> None:
+    plain, against = stood(-0.046, -0.077, -0.017)
+    assert plain == "It is worse than knowing only how often each class comes. Do not use it."
+    assert against == (
+        "Against its baselines: worse than knowing only how often each class comes (Brier skill "
+        "\u22124.6 %, with 90 % confidence \u22127.7 to \u22121.7 %). Do not use it."
+    )
+    plain, against = stood(-0.01, -0.05, 0.03)
+    assert plain.startswith("It cannot be told apart from knowing only how often")
+    assert plain.endswith("It may be watched; it must not decide.")
+    assert against.startswith("Against its baselines: undecidable: it may be better or worse than")
+    plain, against = stood(0.05, 0.01, 0.09)
+    assert plain.startswith("It is better than knowing only how often each class comes, but it is")
+    assert "which way the price goes" in plain
+    assert against.startswith("Against its baselines: better than knowing")
+    assert stood(-0.3, -0.4, -0.2, "refuse")[0].endswith("It must not be put into service.")
 
 
 def test_parts_have_their_own_rows() -> None:
@@ -187,7 +217,7 @@ def test_every_figure_stands_beside_every_baseline() -> None:
     assert rows["Log loss"][1] == f"{loss['low']:.3f} to {loss['high']:.3f}"
     assert rows["Log loss"][2] == f"{loss['baselines'][MAJORITY]:.3f}"
     assert rows["Log loss"][3] == "\u2013", "who is certain has no log loss"
-    assert "they show a Brier skill of" in lede_of(page_of(facts_of()), "every")
+    assert "enough to show a Brier skill of" in lede_of(page_of(facts_of()), "every")
 
 
 def test_every_part_of_time_tells_its_figures_with_their_intervals() -> None:
@@ -203,12 +233,37 @@ def test_every_part_of_time_tells_its_figures_with_their_intervals() -> None:
 
 def test_each_head_has_its_verdict_against_the_baselines() -> None:
     facts = facts_of({"good": Told(predictions(0.4)), "bad": Told(predictions(-0.4))})
-    said = [each.text for each in page_of(facts).all("p", "against")]
-    assert len(said) == 3, "all together, and each"
-    assert "not better" in said[0]
-    assert said[1] == (
-        "Against its baselines: better, by more than luck explains: its probabilities beat each "
-        "of them."
+    page = page_of(facts)
+    (together,) = page.all("div", "against")
+    both = [each.text for each in together.all("li")]
+    assert both[0].startswith("good: better than knowing only how often each class comes")
+    assert both[0].endswith("; it beats each of its other baselines too.")
+    assert both[1].startswith("bad: worse than knowing")
+    assert both[1].endswith("Do not use it.")
+    alone = [each.text for each in page.all("p", "against")]
+    assert [each.split(": ", 1)[1] for each in alone] == [each.split(": ", 1)[1] for each in both]
+    (plain,) = page.all("p", "plain")
+    assert plain.text == (
+        "Beside knowing only how often each class comes, bad is worse; good is better. Do not use "
+        "what is worse. They must not decide."
     )
-    assert said[2].startswith("Against its baselines: not better")
     assert len(page_of(facts_of()).all("p", "against")) == 1
+
+
+def test_class_shares_rank_no_row_above_another() -> None:
+    page = page_of(facts_of({"direction": Told(predictions(0.1))}))
+    tables = section_of(page, "every").all("table")
+    rows = {
+        row.all("th")[0].text: [cell.text.replace("\xa0", " ") for cell in row.all("td")]
+        for table in tables
+        for row in table.all("tr")[1:]
+    }
+    happened = predictions(0.1)["label"].value_counts(normalize=True)
+    assert rows["AUC, mean of the classes"][2] == rows["AUC of hold"][2] == "50.0 %"
+    assert rows["Direction AUC, among rows that moved"][2] == "50.0 %"
+    assert rows["Average precision of hold"][2] == f"{100 * happened[1]:.1f} %"
+    assert rows["Precision@K of hold"][2] == rows["Average precision of hold"][2]
+    mean = rows["Average precision, mean of the classes"][2]
+    beside = {row.all("span", "score")[0].text: row.all("span", "figure")[1].text
+              for row in section_of(page, "scores").all("tbody")[0].all("tr")}  # fmt: skip
+    assert mean == beside["Average precision"].replace("\xa0", " ") == "33.3 %"

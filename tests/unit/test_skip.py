@@ -39,9 +39,9 @@ WORDS = (
 REFUSED = {
     "skip=[leav]": "did you mean leave?",
     "skip=[entry,leave]": "nothing would be trained",
-    "skip=[leave] label.horizon_hours=12": "another label",
+    "skip=[leave] label.horizon_hours=12": "answers another question",
     "skip=[leave] features=scale_free": "another columns",
-    "skip=[leave] label=high_vol": "the champion's head has another",
+    "skip=[leave] label=high_vol": "answers another question",
 }
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from pipeline.evaluation.report.figures import GAP, decimal
 from pipeline.evaluation.report.markup import Attribute, Content, Html, join, tag
 
 Floats = npt.NDArray[np.float64]
@@ -27,6 +28,9 @@ NEARLY = 1e-9
 FEW_TICKS = 6
 LONG_DAYS = 62
 EDGE = 0.06  # share of the width
+LONG_TEXT = 7  # characters, for which there is room beside a chart
+LONG_NAME = 5
+UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"))
 UNDER = 22  # pixels from a chart's lower end to the line its marks stand on
 
 
@@ -195,18 +199,44 @@ def mark(x: float, y: Attribute, text: str, kind: str = "", dy: float | None = N
 
 def levels(scale: Scale, values: Sequence[float], texts: Sequence[str]) -> Html:
     """Grid lines across a chart, with their values to the left of it."""
-    marks = []
-    for value, text in zip(values, texts, strict=True):
+    marks, short = [], shortened(values, texts)
+    kind = "broad" if max(map(len, short), default=0) > LONG_TEXT else None
+    for value, text in zip(values, short, strict=True):
         y = share(1 - scale.at(value))
         marks.append(tag("line", class_="grid", x1=0, x2="100%", y1=y, y2=y))
-        marks.append(tag("text", text, x=-8, y=y, dy=5, text_anchor="end"))
+        marks.append(tag("text", text, x=-8, y=y, dy=5, text_anchor="end", class_=kind))
     return join(marks)
 
 
+def shortened(values: Sequence[float], texts: Sequence[str]) -> list[str]:
+    """The texts of ticks; in millions or billions where there is no room for them.
+
+    Examples
+    --------
+    >>> found = shortened([149_500_000, 150_000_000], ["149,500,000", "150,000,000"])
+    >>> [text.replace(GAP, " ") for text in found]
+    ['149.5 M', '150.0 M']
+    >>> shortened([0.25, 0.5], ["0.25", "0.50"])
+    ['0.25', '0.50']
+    """
+    largest = max(map(abs, values), default=0.0)
+    unit = next(((size, name) for size, name in UNITS if largest >= size), None)
+    if unit is None or max(map(len, texts), default=0) <= LONG_TEXT:
+        return list(texts)
+    parts = [value / unit[0] for value in values]
+    return [f"{decimal(part, decimals(parts))}{GAP}{unit[1]}" for part in parts]
+
+
 def columns(places: Sequence[float], texts: Sequence[str]) -> Html:
-    """Marks under a chart; every second gives way where there is little room."""
+    """Marks under a chart; every second gives way where there is little room.
+
+    A long one at the right end is turned inwards, so that it stays on what holds the chart, and
+    gives way to its neighbour.
+    """
     crowded = len(places) > FEW_TICKS
-    return join(
-        mark(x, "100%", text, "wide under" if crowded and number % 2 else "under", UNDER)
-        for number, (x, text) in enumerate(zip(places, texts, strict=True))
-    )
+    marks = []
+    for number, (x, text) in enumerate(zip(places, texts, strict=True)):
+        inwards = x > 1 - EDGE and len(text) > LONG_NAME
+        kind = "wide under" if crowded and (number % 2 or inwards) else "under"
+        marks.append(mark(x, "100%", text, f"{kind} inwards" if inwards else kind, UNDER))
+    return join(marks)

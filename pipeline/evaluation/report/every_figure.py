@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from pipeline.evaluation.baselines import CLIMATOLOGY, HAR, MAJORITY, PERSISTENCE
+from pipeline.evaluation.report.beside import COIN
 from pipeline.evaluation.report.facts import Facts, HeadFacts
 from pipeline.evaluation.report.figures import NOTHING, decimal, percent
 from pipeline.evaluation.report.layout import Place, details, figure, lede, section, table
@@ -43,9 +46,10 @@ SIGNED = frozenset({"brier_skill", "skill_over_climatology", "direction_skill"})
 DECIMALS = frozenset({"log_loss", "information_coefficient"})
 CAPTION = (
     "90 %: the interval that luck leaves (block bootstrap). Class shares: always those of the "
-    "training rows. Last outcome: what is known to have happened last goes on. Volatility: the "
-    "class shares where the market moved as much as in the last day; HAR: as much as a regression "
-    "on the last day, week and month expects. "
+    "training rows; they rank no row above another, so their AUC is 50 % and their average "
+    "precision and precision@K are how often the class happened. Last outcome: what is known to "
+    "have happened last goes on. Volatility: the class shares where the market moved as much as in "
+    "the last day; HAR: as much as a regression on the last day, week and month expects. "
 )
 OF_CLASSES = (
     "K is how many rows the class was expected in: those with its highest probabilities are taken. "
@@ -57,7 +61,11 @@ def every_figure(head: HeadFacts, place: Place) -> Html:
     """Figures of the head as a whole, and of each class."""
     whole = {title: head.metrics[name] for name, title in NAMES.items() if name in head.metrics}
     keys = {title: name for name, title in NAMES.items()}
-    rows = [_row(bare(title), keys[title], told) for title, told in whole.items()]
+    blind = unranked(head)
+    rows = [
+        _row(bare(title), keys[title], _with(told, blind.get(keys[title])))
+        for title, told in whole.items()
+    ]
     header = _header(head.metrics)
     return section(
         place,
@@ -101,14 +109,42 @@ def reach(name: str, told: Mapping[str, Any]) -> str:
     return " to ".join(shown(name, end) for end in ends)
 
 
+def unranked(head: HeadFacts) -> dict[str, float]:
+    """What class shares reach in the figures that rest on order: they put no row first.
+
+    That the shares differ from fold to fold is no ranking of rows, so these are not the figures of
+    the shares over all folds.
+    """
+    size = len(head.classes)
+    happened = np.bincount(head.happened, minlength=size) / max(len(head.happened), 1)
+    expected = head.base.mean(axis=0)
+    found = {
+        "auc": COIN,
+        "direction_auc": COIN,
+        "information_coefficient": 0.0,
+        "average_precision": 1 / max(int((happened > 0).sum()), 1),
+    }
+    for k, name in enumerate(head.classes):
+        rates = dict.fromkeys(("average_precision", "precision_at_k"), float(happened[k]))
+        each = {"auc": COIN, **rates, "recall_at_k": float(expected[k])}
+        found |= {f"{figure}_{name}": value for figure, value in each.items()}
+    return found
+
+
+def _with(told: Mapping[str, Any], blind: float | None) -> Mapping[str, Any]:
+    if blind is None or told["value"] is None:
+        return told
+    return {**told, "baselines": {**told["baselines"], MAJORITY: blind}}
+
+
 def _seen(head: HeadFacts) -> str:
     effective, smallest = head.scores["effective_rows"], head.scores["detectable_skill"]
     rows = f"The rows are worth {decimal(effective, 1)} independent ones"
     if not math.isfinite(smallest):
         return f"{rows}: too few to tell what they could show."
     return (
-        f"{rows}: four times out of five they show a Brier skill of {percent(smallest)} or more, "
-        "and miss a smaller one."
+        f"{rows}: enough to show a Brier skill of {percent(smallest)} or more in four of five "
+        "such tests; a smaller one would mostly stay unseen."
     )
 
 
@@ -140,7 +176,9 @@ def _row(title: Content, name: str, told: Mapping[str, Any]) -> list[Content]:
 
 
 def _of_classes(head: HeadFacts) -> Iterator[Sequence[Content]]:
+    blind = unranked(head)
     for each in head.classes:
         for name, title in OF_CLASS.items():
-            if told := head.metrics.get(f"{name}_{each}"):
-                yield _row(join([f"{title} of ", bare(each)]), name, told)
+            if told := head.metrics.get(key := f"{name}_{each}"):
+                row = _with(told, blind.get(key))
+                yield _row(join([f"{title} of ", bare(each)]), name, row)

@@ -61,7 +61,7 @@ def fold_map(head: HeadFacts, candles: pd.DataFrame, place: Place) -> Html:
         place,
         "folds",
         "What was trained and tested when",
-        lede(_finding(fits, head.training["paths"])),
+        lede(_finding(fits, head.training["paths"]), _warm_up(fits, candles)),
         figure(
             legend(LEGEND),
             _map(fits, candles),
@@ -83,6 +83,22 @@ def _finding(fits: Sequence[Facts], paths: int) -> str:
             "each row."
         )
     return " ".join(sentences)
+
+
+def _warm_up(fits: Sequence[Facts], candles: pd.DataFrame) -> str | None:
+    """How many candles of one market lie before the first row, where two fits begin with it."""
+    starts = sorted(pd.Timestamp(fit["train_from"]) for fit in fits)
+    first = starts[0]
+    if len({*candles.index.get_level_values("market")}) != 1 or starts.count(first) == 1:
+        return None
+    early = int((candles.index.get_level_values("time") < first).sum())
+    if not early:
+        return None
+    return (
+        f" Before the first training row {'lies' if early == 1 else 'lie'} "
+        f"{things(early, 'candle')}: the warm-up of the feature set, whose columns look so far "
+        "back."
+    )
 
 
 def _order(tests: int, early: int) -> str:

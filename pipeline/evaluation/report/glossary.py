@@ -23,6 +23,21 @@ WORDS = {
     "Sure and wrong costs most.",
     "Balanced accuracy": "Accuracy within each class, averaged: naming the most common class "
     "always gives no more than chance.",
+    "AUC": "How often a row whose class happened is ranked above one whose class did not. 50 % is "
+    "a coin, 100 % is perfect.",
+    "Average precision": "How clean the rows ranked highest for a class are: the share of them "
+    "that were right, averaged over all cuts. Naming no order gives how often the class happened.",
+    "Information coefficient": "Rank correlation of what was predicted with what happened, from "
+    "minus 1 to 1; 0 is none.",
+    "ECE": "Expected calibration error: how far, on average, a probability lies from how often "
+    "its class then happened. 0 is best.",
+    "Regime": "How much the market moves (its volatility) beside its last 90 days: calm is the "
+    "lowest third, wild the highest, normal in between. The trades' bull, sideways and bear are "
+    "another thing: how far the market changed over the 20 candles before.",
+    "Sharpe": "Mean daily return after costs by its standard deviation, over a year. 0 earns "
+    "nothing; above 1 is good.",
+    "Sortino": "As Sharpe, but only losses count as risk.",
+    "Calmar": "Return a year by the deepest drawdown.",
     "Undecidable": "Too few independent rows to tell skill from luck; more candles are needed, "
     "not another look.",
     "Observe": "The version gives signals and is watched; nothing is decided by them.",

@@ -43,7 +43,7 @@ def importance(head: HeadFacts, place: Place) -> Html:
         figure(
             _table(moved[:SHOWN], scale),
             details(f"{things(len(more), 'more column')}", _table(more, scale)) if more else None,
-            caption=MEASURES,
+            caption=MEASURES + _unused(len(columns) - len(moved)),
         ),
     )
 
@@ -57,6 +57,16 @@ def matters(each: Facts) -> bool:
     (True, False)
     """
     return bool(each["increase"] > ERRORS * each["error"])
+
+
+def _unused(number: int) -> str:
+    if not number:
+        return ""
+    verb = "was" if number == 1 else "were"
+    return (
+        f" {things(number, 'column')} {verb} never used: exchanging the values changed nothing, so "
+        "no bar is drawn."
+    )
 
 
 def _finding(columns: Sequence[Facts]) -> Iterator[Content]:

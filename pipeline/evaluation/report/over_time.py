@@ -26,7 +26,7 @@ HEADER = ("Fold", "First", "Last", "Rows", "Accuracy", "Beside baseline", "Log l
 HEIGHT = 200
 CAPTION = (
     "Each bar is the test of one fold, over its span of time; above 0 is better. The shade is what "
-    "luck leaves (5 % on either side). Saved: how much smaller the log "
+    "luck leaves at 90 % confidence. Saved: how much smaller the log "
     "loss is than that of the class shares."
 )
 

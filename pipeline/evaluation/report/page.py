@@ -21,10 +21,11 @@ from pipeline.evaluation.report.over_time import over_time
 from pipeline.evaluation.report.parts import parts
 from pipeline.evaluation.report.quality import quality
 from pipeline.evaluation.report.scores import scores
+from pipeline.evaluation.report.standing import against
 from pipeline.evaluation.report.style import STYLE
 from pipeline.evaluation.report.trained import trained
 from pipeline.evaluation.report.trust import trust
-from pipeline.evaluation.report.verdict import against, verdict
+from pipeline.evaluation.report.verdict import verdict
 from pipeline.evaluation.trading import Trading
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -126,7 +127,7 @@ def _judged(head: HeadFacts, facts: ReportFacts) -> Html | None:
     """The head's own verdict, where there are others beside it."""
     if len(facts.heads) == 1:
         return None
-    return tag("p", "Against its baselines: ", *against([head]), class_="against")
+    return against(head)
 
 
 def _foot() -> Html:

@@ -25,9 +25,10 @@ REGIMES = {
     "wild": "wilder than two thirds of them",
 }
 CAPTION = (
-    "Dot: the Brier skill there, with the interval that luck leaves (5 % on either side). Upright "
+    "Dot: the Brier skill there, with the interval that luck leaves at 90 % confidence. Upright "
     "stroke: the class shares, at 0. A part has fewer rows than the whole, and one part in ten "
-    "leaves its baseline by luck alone."
+    "leaves its baseline by luck alone. Independent rows of the parts may sum to more than those "
+    "of the whole: rows of one regime lie apart, so their labels overlap less."
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from pipeline.evaluation.report.facts import Facts
 from pipeline.evaluation.report.figures import count, minute, percent, plain, things, words
 from pipeline.evaluation.report.layout import Place, figure, lede, pairs, section, table
 from pipeline.evaluation.report.markup import Content, Html, bare
+from pipeline.market.checks.breach import WIDE
 from pipeline.market.pool import MEMBERS
 from pipeline.market.pool_quality import LEFT_OUT
 
@@ -22,7 +24,19 @@ NAMES = {
     "holes": "Holes",
     "longest_hole": "Longest hole",
     "history_short": "History shorter than asked for",
+    "missing_no_trade": "Missing because nothing was traded",
+    "missing_outage": "Missing because the venue stood still",
+    "missing_unknown": "Missing, reason unknown",
+    "longest_no_trade": "Longest time without a trade",
+    "longest_outage": "Longest standstill of the venue",
+    "longest_unknown": "Longest hole, reason unknown",
+    "revised": "Candles whose source told other values before",
+    "dropped": "Rows dropped by a check",
+    "quarantined": "Rows set aside by a check",
+    "broken": "What checks found",
+    "feed": "Feed",
 }
+ISO = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:\+00:00|Z)")
 MOMENTS = ("first", "last")
 EACH = ("candles", "first", "last", "missing")
 
@@ -78,6 +92,17 @@ def _value(key: str, value: Any) -> Content:
             return f"{minute(pd.Timestamp(value))} UTC"
         except ValueError:
             return bare(value)
-    if key == "longest_hole" and isinstance(value, int):
+    if key == "broken":
+        return bare(_in_words(str(value)))
+    if key.startswith("longest_") and isinstance(value, int):
         return things(value, "candle")
     return bare(plain(value))
+
+
+def _in_words(found: str) -> str:
+    """What checks found, without the names that only a configuration uses."""
+    if not found:
+        return "nothing"
+    for name, meaning in WIDE.items():
+        found = found.replace(f"{name}: {meaning}", meaning)
+    return ISO.sub(lambda each: f"{minute(each[0])} UTC", found)

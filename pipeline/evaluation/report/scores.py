@@ -49,7 +49,7 @@ NAMES = {
     "average_precision": (
         "Average precision",
         "how well each class is ranked above the others",
-        "the base rate",
+        "naming no order: how often a class happened, mean of the classes",
     ),
     "direction_skill": (
         "Direction skill",
@@ -84,8 +84,8 @@ def scores(head: HeadFacts, place: Place) -> Html:
         tag("p", _rows(head), _seen(head)),
         figure(
             stacking(HEADER, [_row(each) for each in found], "scores"),
-            caption="Dot: the model, with the interval that luck leaves (block bootstrap, 5 % on "
-            "either side). Upright stroke: the baseline. A score looks better or worse "
+            caption="Dot: the model, with the interval that luck leaves at 90 % confidence (block "
+            "bootstrap). Upright stroke: the baseline. A score looks better or worse "
             "where its own interval leaves the baseline out; luck alone does that to about one "
             "score in ten. The verdict at the top rests on skills that were named beforehand.",
         ),
@@ -127,7 +127,7 @@ def _seen(head: HeadFacts) -> str | None:
     if skill.word != "cannot tell" or not math.isfinite(smallest):
         return None
     return (
-        f" So few would show a Brier skill four times out of five only if it were "
+        f" So few show skill reliably (in four of five such tests) only where the Brier skill is "
         f"{percent(smallest)} or more: a smaller one may be there unseen."
     )
 

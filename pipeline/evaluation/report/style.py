@@ -156,6 +156,7 @@ gap:28px 36px}
 .chart-title .note{font-weight:400}
 .pairs~.chart-title,.legend~.chart-title,.scroll~.chart-title,.scroll+.chart-title{margin-top:28px}
 .plot{width:100%;padding:0 12px 0 56px;margin:6px 0 30px}
+.plot:has(>.broad){padding-left:92px}
 .plot.flush{padding:0}
 .axis{margin-top:-4px;padding-left:56px}
 .grid{stroke:var(--line);stroke-width:1}
@@ -170,7 +171,7 @@ gap:28px 36px}
 .train{fill:var(--pale-blue)}.test{fill:var(--blue)}.refit{fill:var(--pale-grey)}
 rect.purge{fill:var(--orange)}line.purge{stroke:var(--orange);stroke-width:3}
 .map .fit{fill:var(--ink);paint-order:stroke;stroke:var(--card);stroke-width:5px}
-.plot:not(.flush) .under{text-anchor:middle}
+.plot:not(.flush) .under:not(.inwards){text-anchor:middle}
 .flags{margin-top:16px;max-width:68ch}
 .flags li{padding:10px 16px;border-left:4px solid var(--orange);background:var(--card);
 border-radius:0 10px 10px 0}
@@ -182,6 +183,7 @@ border-radius:0 10px 10px 0}
 .trades .short circle{fill:var(--card)}
 .swatch.won{--s:var(--blue)}.swatch.lost{--s:var(--orange)}
 .against{margin-top:14px;max-width:68ch}
+.against li{margin-top:6px}
 .curve{stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 path.training{stroke:var(--grey);stroke-dasharray:2 5}
 path.validation{stroke:var(--blue)}

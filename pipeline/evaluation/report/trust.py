@@ -30,7 +30,7 @@ BINARY = 2
 FEW = 4
 CAPTION = (
     "Where a dot lies on the slanted line, a class happened as often as the model said. Upright "
-    "strokes: what luck leaves (5 % on either side). Bars above: how many rows were given such a "
+    "strokes: what luck leaves at 90 % confidence. Bars above: how many rows were given such a "
     "probability."
 )
 

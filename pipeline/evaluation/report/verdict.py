@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from pipeline.evaluation.chronology import is_chronological
-from pipeline.evaluation.report.beside import comparisons
-from pipeline.evaluation.report.facts import HeadFacts, ReportFacts
-from pipeline.evaluation.report.figures import GAP, count, day, decimal, minute, percent, things
-from pipeline.evaluation.report.layout import pairs
+from pipeline.evaluation.report.facts import ReportFacts
+from pipeline.evaluation.report.figures import GAP, count, day, decimal, minute, percent
+from pipeline.evaluation.report.layout import figure, pairs, table
 from pipeline.evaluation.report.markup import Content, Html, bare, join, tag
+from pipeline.evaluation.report.standing import (
+    LEAVE,
+    LEAVE_WORSE,
+    headline,
+    of_heads,
+    skill_between,
+    standing_of,
+)
 
 SEPARATOR = " · "
-NAMED = {
-    "brier_skill": "beyond the class shares",
-    "skill_over_climatology": "beyond what the volatility alone tells",
-    "direction_skill": "of the direction among moves",
-}
+WATCHED = "It may be watched; it must not decide."
 PLAIN = {
     "promote": "It predicts better than knowing only how often each outcome happens, by more than "
     "luck explains. It may be put into service.",
-    "observe": "It is not shown to know which way the price goes, or no better than by how often "
-    "each outcome happens. It may be watched; it must not decide.",
+    "observe": WATCHED,
     "undecidable": "There are too few independent rows to tell skill from luck. It may be "
     "watched; it must not decide.",
     "refuse": "It must not be put into service.",
 }
+NONE_DECIDES = "They must not decide."
+BY_HEAD = ("Head", "Brier skill", "Accuracy", "Balanced accuracy", "Independent rows")
+WORTH = (
+    "Brier skill: 0 is knowing only the class shares. Independent rows: what the scored rows are "
+    "worth, because neighbouring labels overlap."
+)
 KNEW = (
     "Its models were trained on later candles too: every figure here, and the money, says how well "
     "the method learns, not what it would have been worth at the time. It must not decide."
@@ -45,28 +52,30 @@ def verdict(facts: ReportFacts) -> Html:
             tag("p", facts.verdict, class_="badge"),
             tag("p", _plain(facts), class_="plain"),
             *_learned(facts),
-            tag(
-                "p",
-                "Against its baselines: ",
-                *against([facts.head(name) for name in facts.heads]),
-                class_="against",
-            ),
+            of_heads(facts),
             tag("p", "The gate says: ", facts.sentence, class_="note"),
             class_=f"verdict {kind}",
         ),
         *_meanings(facts),
         pairs(_judged(facts)),
-        tag("div", *_tiles(facts), class_="tiles"),
+        tag("div", *_tiles(facts), class_="tiles") if len(facts.heads) == 1 else _by_head(facts),
     )
 
 
 def _plain(facts: ReportFacts) -> str:
-    """What becomes of it; that models knew later candles explains an observe by itself."""
-    heads = facts.training["heads"].values()
-    said = PLAIN.get(facts.verdict, facts.sentence)
-    if all(is_chronological(head["fits"]) for head in heads):
-        return said
-    return KNEW if facts.verdict == "observe" else f"{said} {KNEW}"
+    """How it stands and what becomes of it; that models knew later candles explains an observe."""
+    ends = PLAIN.get(facts.verdict, facts.sentence)
+    knew = not all(is_chronological(head["fits"]) for head in facts.training["heads"].values())
+    if facts.verdict == "observe" and knew:
+        ends = KNEW
+    elif knew:
+        ends = f"{ends} {KNEW}"
+    if facts.verdict not in ("observe", "refuse"):
+        return ends
+    stands = headline(facts)
+    if ends == WATCHED and stands.endswith(LEAVE_WORSE):
+        return f"{stands} {NONE_DECIDES}"
+    return stands if ends == WATCHED and stands.endswith(LEAVE) else f"{stands} {ends}"
 
 
 def _learned(facts: ReportFacts) -> Iterator[Html]:
@@ -79,24 +88,6 @@ def _learned(facts: ReportFacts) -> Iterator[Html]:
             "probabilities.",
             class_="plain",
         )
-
-
-def against(heads: Sequence[HeadFacts]) -> Iterator[Content]:
-    """Better, not better, or undecidable, by the skills that were named beforehand."""
-    found = [each for head in heads for each in comparisons(head) if each.name in NAMED]
-    seen = max(head.scores["detectable_skill"] for head in heads)
-    if any(head.too_few for head in heads):
-        yield tag("strong", "undecidable")
-        yield ", because so few independent rows could only have shown a very large skill"
-        yield f", a Brier skill of {percent(seen)} or more." if math.isfinite(seen) else "."
-        return
-    behind = [NAMED[name] for name in NAMED if name in {o.name for o in found if o.low <= 0}]
-    if not behind and all(math.isfinite(each.low) for each in found):
-        yield tag("strong", "better")
-        yield ", by more than luck explains: its probabilities beat each of them."
-        return
-    yield tag("strong", "not better")
-    yield f": what it seems to know {', or '.join(behind)}, may be luck or less."
 
 
 def _meanings(facts: ReportFacts) -> Iterator[Html]:
@@ -129,8 +120,6 @@ def _judged(facts: ReportFacts) -> Iterator[tuple[str, Content]]:
     if tested:
         first, last = min(time.min() for time in tested), max(time.max() for time in tested)
         yield "Tested on", f"{day(first)} to {day(last)}, candles the model had not seen"
-    if len(facts.heads) > 1:
-        yield "Figures below", f"mean of {things(len(facts.heads), 'head')}"
 
 
 def _tiles(facts: ReportFacts) -> Iterator[Html]:
@@ -158,6 +147,21 @@ def _tiles(facts: ReportFacts) -> Iterator[Html]:
         )
 
 
-def _chance(facts: ReportFacts) -> float | None:
-    shares = [1 / max(sum(map(any, each["confusion"])), 1) for each in facts.heads.values()]
-    return sum(shares) / len(shares) if shares else None
+def _by_head(facts: ReportFacts) -> Html:
+    """First figures of each head: a mean of unlike heads would say nothing."""
+    rows: list[list[Content]] = [
+        [
+            bare(name),
+            skill_between(standing_of(facts.head(name)).skill),
+            percent(scores["accuracy"]),
+            percent(scores["balanced_accuracy"]),
+            f"{decimal(scores['effective_rows'], 1)} of {count(scores['rows'])}",
+        ]
+        for name, scores in ((name, facts.head(name).scores) for name in facts.heads)
+    ]
+    return figure(table(BY_HEAD, rows, "First figures of each head", "numbers"), caption=WORTH)
+
+
+def _chance(facts: ReportFacts) -> float:
+    (head,) = facts.heads.values()
+    return 1 / max(sum(map(any, head["confusion"])), 1)
