@@ -88,9 +88,11 @@ class ChampionEvidence(BaseModel):
     """The candidate against the champion on rows that neither was fitted on.
 
     `log_loss_difference` is candidate minus champion, mean over the common rows, in nats, `low`
-    and `high` the ends of its 90 % interval; `diebold_mariano_p` is of equal losses, `mcnemar_p`
-    of being right equally often, and `money` is what both came to after costs: told, not judged
-    by. `is_newer` says that the champion knows later candles than the candidate.
+    and `high` the ends of its 90 % interval; `common_moments` are the candles that these rows
+    stand on, fewer where several markets or heads share them. `diebold_mariano_p` is of equal
+    losses, None where too few rows are independent, `mcnemar_p` of being right equally often, and
+    `money` is what both came to after costs: told, not judged by. `is_newer` says that the
+    champion knows later candles than the candidate.
     """
 
     model_config = _STRICT
@@ -99,6 +101,7 @@ class ChampionEvidence(BaseModel):
     mode: Literal["observe", "trade"]
     comparable: bool
     common_rows: Annotated[int, Field(ge=0)] = 0
+    common_moments: Annotated[int, Field(ge=0)] | None = None
     log_loss_difference: float | None = None
     low: float | None = None
     high: float | None = None
@@ -150,8 +153,9 @@ class Evidence(BaseModel):
     `brier_skill` is 1 - Brier(model) / Brier(training shares): above 0 is better than its
     baseline; `brier_skill_low` is the lower end of its one-sided 95 % interval. The same of
     sell against buy among the rows that moved is `direction_skill`, None where no head tells
-    them apart. `finite` says whether all of its figures are, `chronological` whether the models
-    of the folds were trained on candles before their tests alone.
+    them apart; `direction_effective_rows` is how many independent rows moved, None where an older
+    evaluation did not tell. `finite` says whether all of its figures are, `chronological` whether
+    the models of the folds were trained on candles before their tests alone.
     """
 
     model_config = _STRICT
@@ -163,6 +167,7 @@ class Evidence(BaseModel):
     brier_skill_low: float
     direction_skill: float | None = None
     direction_skill_low: float | None = None
+    direction_effective_rows: float | None = None
     balanced_accuracy: float
     classes: Annotated[int, Field(ge=2)]
     champion: ChampionEvidence | None = None

@@ -15,6 +15,7 @@ from registry.evidence import ChampionEvidence, Evidence
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 Outcome = Literal["promote", "observe", "refuse"]
 DECIDED = "decided_against_champion"
+FEW = ("effective_rows", "direction_effective_rows")  # without them nothing can be decided
 
 
 class GateConfig(BaseModel):
@@ -30,7 +31,7 @@ class GateConfig(BaseModel):
         float, Field(ge=0, description="nats per common row that a candidate may be worse by")
     ] = 0.02
     min_common_rows: Annotated[
-        int, Field(gt=0, description="rows that both models predicted, below which none compare")
+        int, Field(gt=0, description="candles that both models predicted, below which none compare")
     ] = 50
 
 
@@ -61,11 +62,11 @@ def judge(evidence: Evidence, config: GateConfig) -> Verdict:
 
     Figures that are not finite, a candidate that knows less of the past than the champion, or
     one that is clearly worse (by more than the limit even at the low end of the interval):
-    refuse. Scores of models that were trained on later candles too, too few independent rows
-    (undecidable), no skill over the baseline, none in direction, or an interval that reaches
-    beyond the limit (undecidable): observe (signals, no decisions). Otherwise promote. A champion
-    that trades gives way only to a candidate that would be promoted and was compared; one that is
-    observed gives way to any that is not shown to be worse.
+    refuse. Scores of models that were trained on later candles too, too few independent rows, or
+    too few of them that moved (undecidable), no skill over the baseline, none in direction, or an
+    interval that reaches beyond the limit (undecidable): observe (signals, no decisions).
+    Otherwise promote. A champion that trades gives way only to a candidate that would be promoted
+    and was compared; one that is observed gives way to any that is not shown to be worse.
 
     Examples
     --------
@@ -80,6 +81,7 @@ def judge(evidence: Evidence, config: GateConfig) -> Verdict:
         _chronological(evidence),
         _effective_rows(evidence, config),
         _brier_skill(evidence),
+        *_moves(evidence, config),
         _direction(evidence),
     ]
     champion = evidence.champion
@@ -110,6 +112,7 @@ def _finite(evidence: Evidence) -> Condition:
         evidence.balanced_accuracy,
         evidence.direction_skill or 0.0,
         evidence.direction_skill_low or 0.0,
+        evidence.direction_effective_rows or 0.0,
     ]
     if evidence.champion and evidence.champion.comparable:
         figures += evidence.champion.interval
@@ -164,6 +167,24 @@ def _brier_skill(evidence: Evidence) -> Condition:
     )
 
 
+def _moves(evidence: Evidence, config: GateConfig) -> list[Condition]:
+    """Whether enough rows moved to tell a direction; nothing where that is not known."""
+    rows, least = evidence.direction_effective_rows, config.min_effective_rows
+    if evidence.direction_skill is None or rows is None:
+        return []
+    passed = rows >= least
+    told = f"{rows:.0f} independent" if passed else f"undecidable: only {rows:.1f} independent"
+    return [
+        Condition(
+            name="direction_effective_rows",
+            passed=passed,
+            value=_number(rows),
+            limit=least,
+            reason=f"{told} rows moved, {least:g} are needed to tell up from down",
+        )
+    ]
+
+
 def _direction(evidence: Evidence) -> Condition:
     skill, low = evidence.direction_skill, evidence.direction_skill_low
     if skill is None or low is None:
@@ -202,8 +223,9 @@ def _comparison(champion: ChampionEvidence, config: GateConfig) -> str:
     """Why the two cannot be compared; empty when they can."""
     if not champion.comparable:
         return champion.why_not.strip().rstrip(".") or "no reason was given"
-    if champion.common_rows < config.min_common_rows:
-        return f"{champion.common_rows} common rows, {config.min_common_rows} are needed"
+    rows = champion.common_rows if champion.common_moments is None else champion.common_moments
+    if rows < config.min_common_rows:
+        return f"common rows of {rows} candles, {config.min_common_rows} are needed"
     return ""
 
 

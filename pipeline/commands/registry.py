@@ -24,8 +24,12 @@ COMPARE = "compare"
 TOLD = (
     "difference: log loss of {version} less that of {against}, in nats a row; below 0 is better. "
     "low, high: its 90 % interval. same_loss: p of equal log loss (Diebold-Mariano). same_hits: p "
-    "of being right equally often (McNemar). log_loss, brier_skill: of each on the common rows, "
-    "the skill of both over the class shares that {against} was trained on."
+    "of being right equally often (McNemar)."
+)
+FEW = " same_loss is - where the common rows are fewer than {horizons} label horizons."
+SCORED = (
+    " log_loss, brier_skill: of each on the common rows, the skill of both over the class shares "
+    "that {against} was trained on."
 )
 
 
@@ -108,7 +112,16 @@ def _table(compared: Compared) -> str:
         both = f"{compared.version} and {compared.against}"
         said = f"Which of {both} is better by log loss is undecidable."
     tables = [table(rows), *([table(_scored(compared))] if compared.scored else [])]
-    return "\n\n".join([said, *tables, told("columns", TOLD.format(**names)), money])
+    legend = _legend(compared, [row["same_loss"] for row in rows])
+    return "\n\n".join([said, *tables, told("columns", legend.format(**names)), money])
+
+
+def _legend(compared: Compared, same_loss: Sequence[float | None]) -> str:
+    """What the columns that are shown mean."""
+    from pipeline.evaluation.comparison import FEWEST_HORIZONS
+
+    few = FEW.replace("{horizons}", str(FEWEST_HORIZONS)) if None in same_loss else ""
+    return f"{TOLD}{few}{SCORED if compared.scored else ''}"
 
 
 def _scored(compared: Compared) -> list[dict[str, Any]]:

@@ -234,4 +234,4 @@ def _draw_sums(running: Floats, length: float, rng: np.random.Generator, drawn: 
 
 
 def _both_sides(values: Floats) -> float:
-    return float(2 * values.sum() - values[0])
+    return float(2 * values.sum() - values[:1].sum())

@@ -30,6 +30,17 @@ def trained_on_later(fits: Sequence[Mapping[str, Any]]) -> int:
     return sum(pd.Timestamp(fit["train_to"]) > pd.Timestamp(fit["test_from"]) for fit in tested)
 
 
-def is_chronological(fits: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether each fold's model was trained on candles before its test alone."""
+def is_chronological(fits: Sequence[Mapping[str, Any]]) -> bool | None:
+    """Whether each fold's model was trained on candles before its test alone.
+
+    None where nothing is told of any fold: then it is not known.
+
+    Examples
+    --------
+    >>> fold = {"train_to": "2025-01-31T00:00Z", "test_from": "2025-02-01T00:00Z"}
+    >>> is_chronological([fold]), is_chronological([])
+    (True, None)
+    """
+    if not any(fit.get("test_from") for fit in fits):
+        return None
     return trained_on_later(fits) == 0

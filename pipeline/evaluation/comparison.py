@@ -20,6 +20,7 @@ from registry.evidence import Word, word_of
 
 NO_ROWS = "no candle was predicted out of fold by both"
 DIFFERENCE, HITS = "difference", "hits"
+FEWEST_HORIZONS = 20  # of common rows; on fewer, Diebold and Mariano's p is too small too often
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,15 @@ class OutOfFold:
 
     `frame` is keyed by market and time and has ``label``, ``ends_at``, ``p_<class>`` and ``fold``;
     `as_of` is that of the deployed model that predicted them, None where the folds' models did,
-    and `chronological` says whether these were trained on candles before their tests alone.
+    and `chronological` says whether these were trained on candles before their tests alone, None
+    where that is not known.
     """
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
     label: object
     as_of: pd.Timestamp | None = None
-    chronological: bool = True
+    chronological: bool | None = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +45,20 @@ class Difference:
     """Candidate against champion on the rows both predicted without being fitted on them.
 
     `log_loss_difference` is candidate minus champion, mean over the rows, in nats; `low` and
-    `high` are its 90 % interval by the block bootstrap of paired rows. `diebold_mariano_p` is of
-    equal log loss, `mcnemar_p` of naming the right class equally often.
+    `high` are its 90 % interval by the block bootstrap of paired rows. `common_moments` are the
+    candles that the rows stand on, however many markets and heads share them.
+    `diebold_mariano_p` is of equal log loss, None for moments of fewer than `FEWEST_HORIZONS`,
+    `mcnemar_p` of naming the right class equally often.
     """
 
     comparable: bool
     why_not: str = ""
     common_rows: int = 0
+    common_moments: int = 0
     log_loss_difference: float = 0.0
     low: float = 0.0
     high: float = 0.0
-    diebold_mariano_p: float = 1.0
+    diebold_mariano_p: float | None = None
     mcnemar_p: float = 1.0
 
     @property
@@ -97,7 +102,9 @@ def not_evidence(candidate: Mapping[str, OutOfFold], champion: Mapping[str, OutO
     if knew[0] == knew[1]:
         return ""
     who, other = sides if knew[1] else reversed(sides)
-    return f"the {who}'s models were trained on later candles too, the {other}'s were not"
+    if any(head.chronological is False for head in sides[who].values()):
+        return f"the {who}'s models were trained on later candles too, the {other}'s were not"
+    return f"it is not known whether the {who}'s models were trained on later candles too"
 
 
 def after(predicted: OutOfFold, as_of: pd.Timestamp) -> OutOfFold:
@@ -156,13 +163,16 @@ def _difference(paired: pd.DataFrame, timeframe: str) -> Difference:
     moment, last_seen = spans_of(paired, timeframe)
     by_moment = np.bincount(moment, loss, blocks.moments).astype("float64")
     hits = np.bincount(moment, paired[HITS].to_numpy("float64"), blocks.moments)
+    horizon = max(int((last_seen - moment).max()), 1)
+    enough = blocks.moments >= FEWEST_HORIZONS * horizon
     chosen = hits[independent_moments(moment, last_seen)]
     return Difference(
         comparable=True,
         common_rows=len(loss),
+        common_moments=blocks.moments,
         log_loss_difference=float(loss.mean()),
         low=low,
         high=high,
-        diebold_mariano_p=diebold_mariano(by_moment, max(int((last_seen - moment).max()), 1)),
+        diebold_mariano_p=diebold_mariano(by_moment, horizon) if enough else None,
         mcnemar_p=mcnemar(int((chosen > 0).sum()), int((chosen < 0).sum())),
     )

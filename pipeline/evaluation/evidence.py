@@ -8,9 +8,10 @@ from typing import Any
 
 from pipeline.evaluation.metrics import Scores
 from registry.evidence import ChampionEvidence, Evidence
-from registry.gate import GateConfig, Verdict, judge
+from registry.gate import FEW, GateConfig, Verdict, judge
 
 UNDECIDABLE = "undecidable"
+MOVED = "direction_effective_rows"
 
 
 def evidence_of(
@@ -52,6 +53,9 @@ def evidence_of(
         brier_skill_low=weakest["brier_skill_low"],
         direction_skill=astray.get("direction_skill"),
         direction_skill_low=astray.get("direction_skill_low"),
+        direction_effective_rows=min(
+            (head[MOVED] for head in directed if MOVED in head), default=None
+        ),
         classes=max(classes),
         balanced_accuracy=flat["balanced_accuracy"],
         champion=champion,
@@ -68,7 +72,7 @@ def judge_alone(evidence: Evidence, gate: GateConfig) -> dict[str, Any]:
         independent rows); ``outcome``: the gate's own word; ``sentence``; ``conditions``.
     """
     verdict = judge(evidence, gate)
-    few = any(each.name == "effective_rows" and not each.passed for each in verdict.conditions)
+    few = any(each.name in FEW and not each.passed for each in verdict.conditions)
     undecidable = verdict.outcome == "observe" and few
     return {
         "verdict": UNDECIDABLE if undecidable else verdict.outcome,

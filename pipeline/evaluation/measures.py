@@ -43,18 +43,25 @@ SELL, BUY = "sell", "buy"
 class Outcomes:
     """What happened, what was usual, and how the rows are drawn again.
 
-    `against` has the probabilities that a skill is taken over, by the skill's name.
+    `against` has the probabilities that a skill is taken over, by the skill's name; `moves` draws
+    the rows that moved again, alone, as no other row tells anything about direction.
     """
 
     happened: Ints
     classes: tuple[str, ...]
     against: Mapping[str, Floats]
     blocks: Blocks
+    moves: Blocks
 
     @property
     def has_direction(self) -> bool:
         """Whether the head tells sell from buy and from something between."""
         return {SELL, BUY} < {*self.classes}
+
+    def once(self) -> Outcomes:
+        """The same, not drawn again."""
+        blocks, moves = (replace(each, draws=0) for each in (self.blocks, self.moves))
+        return replace(self, blocks=blocks, moves=moves)
 
 
 def mean_figures(probability: Floats, outcomes: Outcomes) -> Figures:
@@ -112,11 +119,10 @@ def direction_figures(probability: Floats, base: Floats, outcomes: Outcomes) -> 
     moved = np.isin(outcomes.happened, pair)
     chance, usual = (odds(values[moved][:, pair]) for values in (probability, base))
     rose = outcomes.happened[moved] == pair[1]
-    blocks = replace(outcomes.blocks, moment=outcomes.blocks.moment[moved])
     losses = np.column_stack([(chance - rose) ** 2, (usual - rose) ** 2, np.ones(len(rose))])
-    sums = drawn_sums(losses, blocks, np.random.default_rng(SEED))
+    sums = drawn_sums(losses, outcomes.moves, np.random.default_rng(SEED))
     return {
-        "direction_auc": ranked(chance, rose, 0.5, blocks, SEED).auc,
+        "direction_auc": ranked(chance, rose, 0.5, outcomes.moves, SEED).auc,
         "direction_skill": _skill(*sums.T),
     }
 

@@ -75,8 +75,8 @@ def score_head(joined: pd.DataFrame, classes: tuple[str, ...], timeframe: str) -
     dict
         The flat names above, and ``brier_skill_low``, the lower end of its one-sided 95 %
         interval by the block bootstrap; for a head that tells sell from buy and from something
-        between, also ``direction_skill``, ``direction_skill_low`` and ``direction_auc``, of sell
-        against buy among the rows that moved; not rounded.
+        between, also ``direction_skill``, ``direction_skill_low``, ``direction_effective_rows``
+        and ``direction_auc``, of sell against buy among the rows that moved; not rounded.
     """
     outcomes = outcomes_of(joined, classes, timeframe)
     probability, base = probabilities(joined, classes), outcomes.against["brier_skill"]
@@ -90,7 +90,10 @@ def score_head(joined: pd.DataFrame, classes: tuple[str, ...], timeframe: str) -
         "detectable_skill": POWER * deviation(skill, widened),
         "brier_skill_low": interval(skill, widened)[0],
     }
-    return scores | (_direction(probability, outcomes) if outcomes.has_direction else {})
+    if not outcomes.has_direction:
+        return scores
+    worth = effective_rows(moved(joined, classes), timeframe)
+    return scores | {"direction_effective_rows": worth} | _direction(probability, outcomes)
 
 
 def outcomes_of(joined: pd.DataFrame, classes: tuple[str, ...], timeframe: str) -> Outcomes:
@@ -100,7 +103,13 @@ def outcomes_of(joined: pd.DataFrame, classes: tuple[str, ...], timeframe: str) 
         classes=classes,
         against={"brier_skill": probabilities(joined, classes, "base")},
         blocks=blocks_of(joined, timeframe),
+        moves=blocks_of(moved(joined, classes), timeframe),
     )
+
+
+def moved(joined: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+    """The joined rows of the classes sell and buy."""
+    return joined[joined["label"].isin([k for k, name in enumerate(classes) if name in MOVES])]
 
 
 def probabilities(joined: pd.DataFrame, classes: tuple[str, ...], kind: str = "p") -> Floats:
@@ -124,13 +133,12 @@ def direction_rows(joined: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFra
     0      0  0.500       0.5
     2      1  0.833       0.5
     """
-    places = [classes.index(name) for name in MOVES]
-    moves = joined[joined["label"].isin(places)]
+    moves = moved(joined, classes)
     columns: dict[str, Floats] = {}
     for kind in ("p", "base"):
         rise = odds(probabilities(moves, MOVES, kind))
         columns |= {f"{kind}_{MOVES[0]}": 1 - rise, f"{kind}_{MOVES[1]}": rise}
-    label = (moves["label"] == places[1]).astype("int8")
+    label = (moves["label"] == classes.index(MOVES[1])).astype("int8")
     return pd.DataFrame(columns, moves.index).assign(label=label, ends_at=moves["ends_at"])
 
 
@@ -199,7 +207,7 @@ def mean_over_heads(heads: dict[str, Scores]) -> Scores:
 def _direction(probability: Floats, outcomes: Outcomes) -> Scores:
     found = direction_figures(probability, outcomes.against["brier_skill"], outcomes)
     skill, area = found["direction_skill"], float(found["direction_auc"][0])
-    low, _ = interval(skill, outcomes.blocks.widening)
+    low, _ = interval(skill, outcomes.moves.widening)
     return {
         "direction_skill": float(skill[0]),
         "direction_skill_low": low,

@@ -27,6 +27,8 @@ from pipeline.evaluation.trading import (
 from pipeline.frames import of_market
 from pipeline.market.pool import MEMBERS, Pool
 
+NO_MEMBER = "No member of the pool has out-of-fold rows."
+
 
 @dataclass(frozen=True, slots=True)
 class PooledTrading:
@@ -37,7 +39,9 @@ class PooledTrading:
     @property
     def why_not(self) -> str:
         """Why nothing is traded; empty where something is."""
-        return "" if self._traded() else next(iter(self.members.values())).why_not
+        if self._traded():
+            return ""
+        return next((each.why_not for each in self.members.values()), NO_MEMBER)
 
     @property
     def curve(self) -> pd.DataFrame:

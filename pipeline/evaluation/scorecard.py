@@ -3,9 +3,11 @@
 The form is that of ``reports/heads.json``: a figure is ``{"value", "low", "high", "baselines"}``,
 `low` and `high` the ends of its 90 % interval by the block bootstrap, ``baselines`` the same
 figure of each forecast without a model. What cannot be told is None: a class that did not
-happen, the log loss of a baseline that is certain, an interval of too few independent rows.
-``calibration_error`` of a head as a whole has ``perfect`` too, the ``low`` and ``high`` between
-which a forecaster whose probabilities are true lies on these rows 95 times in 100.
+happen, the log loss of a baseline that is certain, an interval of too few independent rows or of
+a ``calibration_error``: it is a distance, which luck only adds to, so that rows drawn again show
+more of it than there is and never the 0 of a perfect forecaster. That of a head as a whole has
+``perfect`` instead, the ``low`` and ``high`` between which a forecaster whose probabilities are
+true lies on these rows 95 times in 100. What tells of direction rests on the rows that moved alone.
 """
 
 from __future__ import annotations
@@ -30,12 +32,13 @@ from pipeline.evaluation.measures import (
     mean_figures,
     rank_figures,
 )
-from pipeline.evaluation.metrics import outcomes_of, probabilities
+from pipeline.evaluation.metrics import moved, outcomes_of, probabilities
 from pipeline.evaluation.perfect_forecast import perfect_range
 from pipeline.evaluation.regimes import REGIMES, at_rows, regimes_of
 
 LEAST_ROWS = 2.0  # independent rows below which an interval says nothing
 DIGITS = 6
+DISTANCES = ("calibration_error",)  # luck only adds to them: draws say nothing
 Card = dict[str, Any]
 
 
@@ -96,13 +99,13 @@ def figures(head: Head, ranks: bool = True) -> Card:
     climatology = {"skill_over_climatology": head.others[CLIMATOLOGY]}
     outcomes = replace(outcomes, against={**outcomes.against, **climatology})
     drawn = _figures(probabilities(head.joined, head.classes), outcomes, ranks)
-    once = replace(outcomes, blocks=replace(outcomes.blocks, draws=0))
+    once = outcomes.once()
     others = {name: _figures(values, once, ranks) for name, values in head.others.items()}
     del others[PERSISTENCE]["log_loss"]
-    few = effective_rows(head.joined, head.timeframe) < LEAST_ROWS
+    widened = _widened(head, outcomes)
     told = {
         name: {
-            **_told(values, math.inf if few else outcomes.blocks.widening),
+            **_told(values, widened[_kind(name)]),
             "baselines": {
                 each: _number(found[name][0]) if name in found else None
                 for each, found in others.items()
@@ -183,6 +186,24 @@ def _figures(probability: Floats, outcomes: Outcomes, ranks: bool) -> Figures:
     if outcomes.has_direction:
         found |= direction_figures(probability, base, outcomes)
     return found | (rank_figures(probability, base, outcomes) if ranks else {})
+
+
+def _kind(name: str) -> str:
+    """Which rows a figure's interval rests on."""
+    if name in DISTANCES:
+        return "none"
+    return "moved" if name.startswith("direction_") else "all"
+
+
+def _widened(head: Head, outcomes: Outcomes) -> dict[str, float]:
+    """By how much intervals are widened, by `_kind`; infinite where there is none."""
+    found = {"none": math.inf}
+    drawn = {"all": (head.joined, outcomes.blocks)}
+    drawn["moved"] = (moved(head.joined, head.classes), outcomes.moves)
+    for kind, (rows, blocks) in drawn.items():
+        few = effective_rows(rows, head.timeframe) < LEAST_ROWS
+        found[kind] = math.inf if few else blocks.widening
+    return found
 
 
 def _told(drawn: Floats, widened: float) -> Card:

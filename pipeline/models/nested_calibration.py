@@ -60,7 +60,8 @@ def calibrated_on(
     Parameters
     ----------
     judged
-        The folds to learn from; a row may stand in several of them.
+        The folds to learn from; a row may stand in several of them, and shares its weight among
+        them and with the other markets of its moment.
     samples
         All rows, to which those of the folds refer.
     test
@@ -87,7 +88,7 @@ def calibrated_on(
     missing = [name for k, name in enumerate(samples.classes) if not (every.label == k).any()]
     if missing:
         return CalibrationFit(why_not=f"no row of {', '.join(missing)}")
-    weight = samples.weight[every.rows]
+    weight = _shared(samples, every.rows)
     return CalibrationFit(calibration.fit(every.probability, every.label, weight), len(distinct))
 
 
@@ -106,6 +107,16 @@ def served(folds: Sequence[CalibrationFit], last: CalibrationFit) -> Calibration
     if last.calibrator is None or any(fold.calibrator for fold in folds):
         return last
     return CalibrationFit(why_not="no fold was calibrated, so no score would be of what is served")
+
+
+def _shared(samples: Samples, rows: Rows) -> Floats:
+    """Weight of each row, by how often it is there and how many markets share its moment."""
+    distinct, place, times = np.unique(rows, return_inverse=True, return_counts=True)
+    keys = samples.index[distinct]
+    market = pd.Series(np.asarray(keys.get_level_values("market")))
+    markets = market.groupby(np.asarray(keys.get_level_values("time"))).transform("nunique")
+    share: Floats = samples.weight[distinct] / times / markets.to_numpy("float64")
+    return share[place]
 
 
 def _effective(samples: Samples, rows: Rows) -> float:

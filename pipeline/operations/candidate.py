@@ -118,7 +118,7 @@ def out_of_fold_of(verified: VerifiedBundle) -> dict[str, OutOfFold]:
     }
 
 
-def _out_of_fold(frame: pd.DataFrame, told: Node, chronological: bool = True) -> OutOfFold:
+def _out_of_fold(frame: pd.DataFrame, told: Node, chronological: bool | None = None) -> OutOfFold:
     return OutOfFold(
         frame=paths_of(frame)[0],
         classes=tuple(told["classes"]),

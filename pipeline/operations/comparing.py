@@ -25,6 +25,11 @@ from registry.versions import Registry
 
 EPOCH = pd.Timestamp(0, tz="UTC")
 LOOKED_BACK = pd.Timedelta(days=90)  # sizes and regimes look at candles before the first signal
+NO_PROFILE = "no profile tells how it is traded"
+POOLED = (
+    "the money of a pool is not compared; that of a member is, when the version of the member's "
+    "own slot is held against the pool's"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,8 @@ def money(ours: Side, theirs: Side, store: CandleStore) -> MoneyEvidence:
     if why_not := _apart(ours, theirs):
         return MoneyEvidence(comparable=False, why_not=why_not)
     if ours.setup is None:
-        return MoneyEvidence(comparable=False, why_not="no profile tells how to trade one market")
+        why_not = POOLED if _has_many_markets(ours) else NO_PROFILE
+        return MoneyEvidence(comparable=False, why_not=why_not)
     try:
         candles = _candles(ours, theirs, ours.setup, store)
         return compare_money(ours.heads, theirs.heads, candles, ours.setup)
@@ -131,6 +137,11 @@ def compare_versions(
 
 def _alone(side: Side, head: str) -> Side:
     return replace(side, heads={head: side.heads[head]})
+
+
+def _has_many_markets(side: Side) -> bool:
+    heads = side.heads.values()
+    return len({name for head in heads for name in head.frame.index.unique("market")}) > 1
 
 
 def _apart(ours: Side, theirs: Side) -> str:

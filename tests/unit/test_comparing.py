@@ -100,6 +100,8 @@ def test_the_evidence_that_was_judged_stays_with_the_version(
     assert list(told["heads"]) == ["direction"]
     shown = said(capsys, "v0002", "v0001")
     assert against.money is not None
+    assert "same_loss" in shown
+    assert "brier_skill" not in shown, "a column that is not shown is not explained"
     assert told["money"] == against.money.model_dump()
     assert against.money.days == 29
     assert " ".join(shown.split()).endswith(against.money.sentence("v0002", "v0001"))

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline.evaluation import comparison
-from pipeline.evaluation.comparison import Difference, OutOfFold, after, independent_moments
+from pipeline.evaluation.comparison import (
+    FEWEST_HORIZONS,
+    Difference,
+    OutOfFold,
+    after,
+    independent_moments,
+)
 from tests.volume import volume
 
 CLASSES = ("sell", "hold", "buy")
@@ -35,7 +43,7 @@ def test_the_difference_is_candidate_minus_champion() -> None:
     gain = np.log(0.25 / 0.5)
     assert (found.comparable, found.why_not, found.common_rows) == (True, "", 10)
     assert (found.log_loss_difference, found.low, found.high) == pytest.approx((gain,) * 3)
-    assert found.diebold_mariano_p == pytest.approx(0, abs=1e-9)
+    assert found.diebold_mariano_p is None, "ten rows are less than a horizon"
     assert found.word == "better"
     back = compare({"d": head(range(10), 0.25)}, {"d": head(range(10), 0.5)})
     assert back.log_loss_difference == -found.log_loss_difference > 0
@@ -59,7 +67,7 @@ def test_the_order_of_rows_does_not_matter() -> None:
 
 def test_a_model_beside_itself_differs_by_nothing() -> None:
     one = head(range(10), list(np.linspace(0.05, 0.95, 10)))
-    assert compare({"d": one}, {"d": one}) == Difference(True, "", 10)
+    assert compare({"d": one}, {"d": one}) == Difference(True, "", 10, 10)
 
 
 def test_heads_are_weighed_by_their_rows() -> None:
@@ -158,7 +166,7 @@ def test_mcnemar_counts_labels_that_do_not_overlap_once() -> None:
     two = [pd.concat([each.frame, head(range(240), p, "KRW-ETH").frame])
            for each, p in ((ours, 0.5), (theirs, 0.1))]  # fmt: skip
     both = [{"d": OutOfFold(frame, CLASSES, LABEL)} for frame in two]
-    assert compare(*both).common_rows == 480
+    assert (compare(*both).common_rows, compare(*both).common_moments) == (480, 240)
     assert compare(*both).mcnemar_p == found.mcnemar_p, "markets move together"
 
 
@@ -196,6 +204,7 @@ def shares(rows: int, horizon: int, lead: float, pairs: int) -> dict[str, float]
         one, other = rivals(rows, horizon, lead, seed)
         found = compare({"d": one}, {"d": other})
         counts[found.word] += 1
+        assert found.diebold_mariano_p is not None
         counts["loss"] += found.diebold_mariano_p < 0.05
         counts["hits"] += found.mcnemar_p < 0.05
     return {name: count / pairs for name, count in counts.items()}
@@ -217,3 +226,30 @@ def test_a_better_model_is_found_better() -> None:
     assert found["better"] > 0.8, found
     assert found["worse"] == 0
     assert min(found["loss"], found["hits"]) > 0.5, found
+
+
+def test_few_horizons_have_no_p_of_equal_loss() -> None:
+    enough, few = (rivals(24 * horizons, 24, 0.0, 3) for horizons in (FEWEST_HORIZONS, 12))
+    told = [compare({"d": one}, {"d": other}) for one, other in (enough, few)]
+    assert told[0].diebold_mariano_p is not None
+    assert told[1].diebold_mariano_p is None
+    pooled = [
+        OutOfFold(
+            pd.concat([each.frame.rename(index={"SIM": name}, level=0) for name in "ABCD"]),
+            CLASSES,
+            LABEL,
+        )
+        for each in few
+    ]
+    found = compare({"d": pooled[0]}, {"d": pooled[1]})
+    assert (found.common_rows, found.common_moments) == (4 * 288, 288)
+    assert found.diebold_mariano_p is None, "four markets are no more horizons"
+
+
+def test_what_is_not_known_of_the_order_is_not_taken_for_granted() -> None:
+    one, other = head(range(30), 0.5), head(range(30), 0.25)
+    unknown = replace(other, chronological=None)
+    told = "it is not known whether the {}'s models were trained on later candles too"
+    assert compare({"d": one}, {"d": unknown}).why_not == told.format("champion")
+    assert compare({"d": unknown}, {"d": one}).why_not == told.format("candidate")
+    assert compare({"d": unknown}, {"d": unknown}).comparable

@@ -212,6 +212,7 @@ def test_every_flat_figure_is_scored() -> None:
         "brier_skill_low",
         "direction_skill",
         "direction_skill_low",
+        "direction_effective_rows",
         "direction_auc",
     }
 

@@ -12,7 +12,12 @@ import pytest
 from pipeline.evaluation.backtest import Setup
 from pipeline.evaluation.bootstrap import over_moments
 from pipeline.evaluation.comparison import OutOfFold
-from pipeline.evaluation.money_comparison import SILENT, common_moments, compare_money
+from pipeline.evaluation.money_comparison import (
+    SILENT,
+    _horizon_days,
+    common_moments,
+    compare_money,
+)
 from pipeline.evaluation.trading import Predicted, trade
 from pipeline.frames import key_by_market, of_market
 from pipeline.market.store import CandleStore, Series
@@ -197,3 +202,37 @@ def test_equal_guesses_are_called_unequal_as_often_as_stated() -> None:
     slack = 0.03 if pairs >= 1000 else 0.12
     for word in ("better", "worse"):
         assert words.count(word) / pairs == pytest.approx(0.05, abs=slack)
+
+
+def test_the_interval_knows_how_long_an_outcome_takes(
+    candles: pd.DataFrame, knowing: dict[str, OutOfFold], blind: dict[str, OutOfFold]
+) -> None:
+    def later(heads: dict[str, OutOfFold]) -> dict[str, OutOfFold]:
+        head = heads["direction"]
+        frame = head.frame.assign(ends_at=head.frame["ends_at"] + 200 * HOUR)
+        return {"direction": replace(head, frame=frame)}
+
+    near = compare_money(knowing, blind, candles, SETUP)
+    far = compare_money(later(knowing), blind, candles, SETUP)
+    assert near.daily_difference == far.daily_difference
+    assert near.low != far.low
+    rows = {"direction": Predicted(knowing["direction"].frame, CLASSES)}
+    assert _horizon_days([rows], SETUP) == 1
+    longer = {"direction": Predicted(later(knowing)["direction"].frame, CLASSES)}
+    assert _horizon_days([rows, longer], SETUP) == 9, "203 hours"
+    held = replace(SETUP, profile=profile("upbit_spot", max_holding="72h"))
+    assert _horizon_days([rows], held) == 3
+
+
+def test_a_pool_is_told_to_be_one(
+    knowing: dict[str, OutOfFold], candles: pd.DataFrame, tmp_path: Path
+) -> None:
+    head = knowing["direction"]
+    both = pd.concat([head.frame, head.frame.rename(index={"SIM-BTC": "SIM-ETH"}, level="market")])
+    pool = Side("simulated", "1h", {"direction": replace(head, frame=both)})
+    one = Side("simulated", "1h", knowing, SETUP)
+    store = CandleStore(tmp_path)
+    store.append(Series("simulated", "SIM-BTC", "1h"), candles)
+    assert "the money of a pool is not compared" in money(pool, one, store).why_not
+    assert money(one, pool, store).comparable, "that of its member is"
+    assert "no profile" in money(replace(one, setup=None), one, store).why_not

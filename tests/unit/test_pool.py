@@ -17,13 +17,14 @@ from pipeline.evaluation.backtest import Setup
 from pipeline.evaluation.bootstrap import blocks_of
 from pipeline.evaluation.effective import effective_rows
 from pipeline.evaluation.metrics import score_head
-from pipeline.evaluation.pooled_trading import trade_pool
+from pipeline.evaluation.pooled_trading import PooledTrading, trade_pool
 from pipeline.evaluation.trading import Predicted, trade
 from pipeline.frames import key_by_market, of_market
 from pipeline.market.pool import Pool, member_of, only_market, parse_market
 from pipeline.models.base import FeatureTable, Samples
 from pipeline.models.lightgbm import LightGBM
 from pipeline.models.member_shares import SHRUNK, training_shares
+from pipeline.models.nested_calibration import OutOfFoldRows, calibrated_on
 from pipeline.splits.fold import check_folds
 from pipeline.splits.purged_kfold import PurgedKFold
 from pipeline.splits.walk_forward import WalkForward
@@ -32,6 +33,7 @@ from pipeline.training import train_head
 from tests.oracles.walks import random_walk
 from tests.spine import CONF, own_conf, planned, put
 from tests.unit.test_backtest import market, profile
+from tests.unit.test_calibration import Recorder
 from tests.unit.test_trading import direction
 
 HOUR = pd.Timedelta(hours=1)
@@ -325,3 +327,22 @@ def test_a_pool_without_members_is_no_market() -> None:
     assert to_yaml(market().model_dump()) == to_yaml(
         parse_market(market().model_dump(), "one").model_dump()
     )
+
+
+def test_markets_that_share_a_moment_share_its_weight_in_a_calibration() -> None:
+    given = samples({"KRW-BTC": hours(0, 300), "KRW-ETH": hours(100, 300)})
+    every = np.arange(len(given.rows))
+    judged = OutOfFoldRows(every, np.full((len(every), 3), 1 / 3), given.label)
+    recorder = Recorder()
+    assert calibrated_on([judged, judged], given, recorder).rows == len(every)
+    ((_, _, weight),) = recorder.fits
+    assert weight.sum() == pytest.approx(400 / 24), "400 moments, however many markets"
+    shared = np.tile(given.time.isin(hours(100, 200)), 2)
+    assert weight[shared] == pytest.approx(1 / 24 / 4)
+    assert weight[~shared] == pytest.approx(1 / 24 / 2)
+
+
+def test_a_pool_without_any_member_says_why() -> None:
+    empty = PooledTrading({})
+    assert "No member" in empty.why_not
+    assert empty.facts() == {"traded": False, "why_not": empty.why_not}

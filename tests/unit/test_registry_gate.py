@@ -11,6 +11,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from pipeline.evaluation.evidence import judge_alone
 from registry.errors import RegistryError
 from registry.evidence import ChampionEvidence, Evidence, keep_evidence, kept_evidence
 from registry.gate import GateConfig, judge
@@ -233,3 +234,22 @@ def test_evidence_is_kept_beside_the_events(tmp_path: Path) -> None:
     assert kept_evidence(tmp_path, slot, "v0001") is None, "of an older gate"
     with pytest.raises(RegistryError, match="no such version"):
         keep_evidence(tmp_path, slot, "v0009", evidence())
+
+
+def test_too_few_rows_that_moved_decide_nothing() -> None:
+    few = evidence(direction_effective_rows=4.1)
+    verdict = judge(few, CONFIG)
+    assert verdict.outcome == "observe"
+    assert "undecidable: only 4.1 independent rows moved, 30 are needed" in verdict.sentence
+    assert judge_alone(few, CONFIG)["verdict"] == "undecidable"
+    assert judge(evidence(direction_effective_rows=30.0), CONFIG).outcome == "promote"
+    assert judge(evidence(direction_effective_rows=math.inf), CONFIG).outcome == "refuse"
+    assert judge(evidence(SAME, direction_effective_rows=4.1), CONFIG).outcome == "refuse"
+
+
+def test_rows_of_several_markets_at_one_candle_are_common_once() -> None:
+    pooled = {**WORSE, "common_rows": 196, "common_moments": 49}
+    verdict = judge(evidence(pooled, "observe"), CONFIG)
+    assert verdict.outcome == "promote", "what cannot be compared is not shown to be worse"
+    assert "common rows of 49 candles, 50 are needed" in verdict.sentence
+    assert judge(evidence({**pooled, "common_moments": 50}), CONFIG).outcome == "refuse"

@@ -20,13 +20,10 @@ from pipeline.evaluation.baselines import (
     baselines,
     har_forecast,
 )
-from pipeline.evaluation.bootstrap import SEED, drawn_sums
-from pipeline.evaluation.measures import direction_figures, odds
 from pipeline.evaluation.metrics import (
     POWER,
     direction_rows,
     outcomes_of,
-    probabilities,
     score_head,
 )
 from pipeline.evaluation.regimes import DAY, REGIMES, at_rows, log_range, regimes_of
@@ -136,16 +133,38 @@ def test_the_gate_and_the_card_tell_the_same() -> None:
         assert scores[f"{name}_low"] == pytest.approx(metrics[name]["low"], rel=1e-5)
 
 
-def test_direction_is_drawn_with_the_moments_that_did_not_move() -> None:
+def test_direction_rests_on_the_rows_that_moved_alone() -> None:
     joined = predicted(market()[1], 0.2)
-    outcomes = outcomes_of(joined, CLASSES, "1h")
-    probability, base = (probabilities(joined, CLASSES, kind) for kind in ("p", "base"))
-    found = direction_figures(probability, base, outcomes)["direction_skill"]
-    moved = outcomes.happened != 1
-    rose = outcomes.happened == 2
-    losses = [moved * (odds(each[:, [0, 2]]) - rose) ** 2 for each in (probability, base)]
-    sums = drawn_sums(np.column_stack(losses), outcomes.blocks, np.random.default_rng(SEED))
-    assert found == pytest.approx(1 - sums[:, 0] / sums[:, 1])
+    moves = direction_rows(joined, CLASSES)
+    found, alone = score_head(joined, CLASSES, "1h"), score_head(moves, ("sell", "buy"), "1h")
+    assert len(moves) < len(joined) / 2
+    assert found["direction_effective_rows"] == alone["effective_rows"] < found["effective_rows"]
+    for name in ("skill", "skill_low"):
+        assert found[f"direction_{name}"] == pytest.approx(alone[f"brier_{name}"])
+
+
+def test_moves_in_one_stretch_are_few_independent_rows() -> None:
+    joined = predicted(market()[1], 0.2)
+    label = np.ones(len(joined), "int8")
+    label[500:530] = np.resize([0, 2], 30)
+    told = joined.assign(label=label)
+    scores = score_head(told, CLASSES, "1h")
+    assert scores["direction_effective_rows"] == pytest.approx(53 / 24)
+    outcomes = outcomes_of(told, CLASSES, "1h")
+    assert outcomes.moves.moments == 30
+    assert outcomes.moves.widening > 1.3 * outcomes.blocks.widening
+    label[505:530] = 1
+    metrics = scorecard(joined.assign(label=label), CLASSES, "1h", market()[1], market()[0])[
+        "metrics"
+    ]
+    assert metrics["direction_skill"]["low"] is None, "less than two independent rows moved"
+    assert metrics["brier_skill"]["low"] is not None
+
+
+def test_a_distance_has_no_interval() -> None:
+    told = card()["metrics"]["calibration_error"]
+    assert (told["low"], told["high"]) == (None, None)
+    assert told["value"] > 0
 
 
 def test_every_figure_stands_beside_every_baseline() -> None:
