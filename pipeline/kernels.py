@@ -10,6 +10,7 @@ sources finds what the first one compiled.
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
 import inspect
 import os
@@ -27,6 +28,8 @@ from numba.core import caching
 
 from pipeline.arrays import FloatArray
 from pipeline.recording import Call, Recording, current
+
+gc.freeze()  # what numba leaves behind stays: no later collection need look through it
 
 P = ParamSpec("P")
 R = TypeVar("R")

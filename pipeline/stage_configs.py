@@ -32,9 +32,9 @@ from pipeline.splits.around import with_embargo
 from pipeline.stages import download, evaluate, features, labels, train, validate
 from pipeline.trial import LOCAL_KEY, TrialFacts, digest_of
 from pipeline.tune_choice import place
+from registry.conditions import GateConfig
 from registry.errors import RegistryError
 from registry.files import write_atomic
-from registry.gate import GateConfig
 from registry.slots import Slot
 
 RUN = TOLD / "run.yaml"

@@ -5,46 +5,26 @@ The registry compares evidence that others computed; it never looks at predictio
 
 from __future__ import annotations
 
-import math
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
+from registry.conditions import (
+    Condition,
+    GateConfig,
+    brier_skill,
+    chronological,
+    direction,
+    effective_rows,
+    finite,
+    moves,
+    number,
+)
 from registry.evidence import ChampionEvidence, Evidence
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 Outcome = Literal["promote", "observe", "refuse"]
 DECIDED = "decided_against_champion"
-FEW = ("effective_rows", "direction_effective_rows")  # without them nothing can be decided
-
-
-class GateConfig(BaseModel):
-    """Limits of the gate."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    name: str = "default"
-    min_effective_rows: Annotated[
-        float, Field(gt=0, description="independent out-of-fold rows below which none can tell")
-    ] = 30.0
-    max_log_loss_increase: Annotated[
-        float, Field(ge=0, description="nats per common row that a candidate may be worse by")
-    ] = 0.02
-    min_common_rows: Annotated[
-        int, Field(gt=0, description="candles that both models predicted, below which none compare")
-    ] = 50
-
-
-class Condition(BaseModel):
-    """One thing the gate looked at."""
-
-    model_config = _STRICT
-
-    name: str
-    passed: bool
-    value: float | int | bool | None
-    limit: float | int | bool | None
-    reason: str
 
 
 class Verdict(BaseModel):
@@ -76,13 +56,13 @@ def judge(evidence: Evidence, config: GateConfig) -> Verdict:
     >>> judge(evidence, GateConfig()).outcome
     'observe'
     """
-    stops = [_finite(evidence)]
+    stops = [finite(evidence)]
     doubts = [
-        _chronological(evidence),
-        _effective_rows(evidence, config),
-        _brier_skill(evidence),
-        *_moves(evidence, config),
-        _direction(evidence),
+        chronological(evidence),
+        effective_rows(evidence, config),
+        brier_skill(evidence),
+        *moves(evidence, config),
+        direction(evidence),
     ]
     champion = evidence.champion
     if champion is not None:
@@ -101,109 +81,6 @@ def judge(evidence: Evidence, config: GateConfig) -> Verdict:
         outcome=outcome,
         sentence=_sentence(outcome, failed, stops[2:], evidence),
         conditions=(*stops[:1], *doubts, *stops[1:]),
-    )
-
-
-def _finite(evidence: Evidence) -> Condition:
-    figures = [
-        evidence.effective_rows,
-        evidence.brier_skill,
-        evidence.brier_skill_low,
-        evidence.balanced_accuracy,
-        evidence.direction_skill or 0.0,
-        evidence.direction_skill_low or 0.0,
-        evidence.direction_effective_rows or 0.0,
-    ]
-    if evidence.champion and evidence.champion.comparable:
-        figures += evidence.champion.interval
-    passed = evidence.finite and all(math.isfinite(figure) for figure in figures)
-    return Condition(
-        name="finite",
-        passed=passed,
-        value=passed,
-        limit=True,
-        reason="all figures are numbers" if passed else "a figure is not a number",
-    )
-
-
-def _chronological(evidence: Evidence) -> Condition:
-    passed = evidence.chronological
-    knew = "candles before their tests alone" if passed else "candles later than their tests too"
-    so = "" if passed else ", so its scores are no record of what it would have said at the time"
-    return Condition(
-        name="chronological",
-        passed=passed,
-        value=passed,
-        limit=True,
-        reason=f"its models were trained on {knew}{so}",
-    )
-
-
-def _effective_rows(evidence: Evidence, config: GateConfig) -> Condition:
-    rows, least = evidence.effective_rows, config.min_effective_rows
-    passed = rows >= least
-    enough, few = f"{rows:.0f} independent rows", f"undecidable: only {rows:.1f} independent rows"
-    told = enough if passed else few
-    return Condition(
-        name="effective_rows",
-        passed=passed,
-        value=_number(rows),
-        limit=least,
-        reason=f"{told}, {least:g} are needed to tell skill from luck",
-    )
-
-
-def _brier_skill(evidence: Evidence) -> Condition:
-    skill, low = evidence.brier_skill, evidence.brier_skill_low
-    passed = low > 0
-    told = "it predicts better than" if passed else "it is not shown to predict better than"
-    return Condition(
-        name="brier_skill",
-        passed=passed,
-        value=_number(low),
-        limit=0.0,
-        reason=f"{told} the usual frequencies of its classes (Brier skill {skill:+z.1%}, "
-        f"at least {low:+z.1%} with 95 % confidence)",
-    )
-
-
-def _moves(evidence: Evidence, config: GateConfig) -> list[Condition]:
-    """Whether enough rows moved to tell a direction; nothing where that is not known."""
-    rows, least = evidence.direction_effective_rows, config.min_effective_rows
-    if evidence.direction_skill is None or rows is None:
-        return []
-    passed = rows >= least
-    told = f"{rows:.0f} independent" if passed else f"undecidable: only {rows:.1f} independent"
-    return [
-        Condition(
-            name="direction_effective_rows",
-            passed=passed,
-            value=_number(rows),
-            limit=least,
-            reason=f"{told} rows moved, {least:g} are needed to tell up from down",
-        )
-    ]
-
-
-def _direction(evidence: Evidence) -> Condition:
-    skill, low = evidence.direction_skill, evidence.direction_skill_low
-    if skill is None or low is None:
-        return Condition(
-            name="direction_skill",
-            passed=False,
-            value=None,
-            limit=0.0,
-            reason="no head tells sell from buy, and knowing only how much the price moves, or "
-            "where a trade stands, is no reason to trade",
-        )
-    shown = "tells" if low > 0 else "is not shown to tell"
-    return Condition(
-        name="direction_skill",
-        passed=low > 0,
-        value=_number(low),
-        limit=0.0,
-        reason=f"it {shown} up from down among the moves (Brier skill {skill:+z.1%}, "
-        f"at least {low:+z.1%} with 95 % confidence)",
     )
 
 
@@ -244,7 +121,7 @@ def _not_worse(champion: ChampionEvidence, config: GateConfig, why_not: str) -> 
     return Condition(
         name="not_worse_than_champion",
         passed=passed,
-        value=None if why_not else _number(low),
+        value=None if why_not else number(low),
         limit=most,
         reason=told,
     )
@@ -257,7 +134,7 @@ def _decided(champion: ChampionEvidence, config: GateConfig) -> Condition:
     return Condition(
         name=DECIDED,
         passed=passed,
-        value=_number(high),
+        value=number(high),
         limit=most,
         reason=f"{told} {champion.version} (log loss up to {high:+.4f} a row on "
         f"{champion.common_rows} common rows, {most:+.4f} is allowed)",
@@ -300,7 +177,3 @@ def _sentence(
         f"Promote: over {evidence.effective_rows:.0f} independent rows it predicts better than "
         f"the usual frequencies of its classes ({figures}), and {beside}."
     )
-
-
-def _number(figure: float) -> float | None:
-    return figure if math.isfinite(figure) else None

@@ -18,7 +18,8 @@ from pipeline.market.exchanges.simulated import Simulated
 from pipeline.models.base import Model, Samples
 from pipeline.models.windows import with_whole_windows
 from pipeline.training import checked_folds, labelled_samples, predict_folds
-from registry.gate import GateConfig, Verdict, judge
+from registry.conditions import GateConfig
+from registry.gate import Verdict, judge
 from tests.conftest import CHECKOUT
 
 CONF = CHECKOUT / "conf"

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from pipeline.evaluation.metrics import Scores
+from registry.conditions import FEW, GateConfig
 from registry.evidence import ChampionEvidence, Evidence
-from registry.gate import FEW, GateConfig, Verdict, judge
+from registry.gate import Verdict, judge
 
 UNDECIDABLE = "undecidable"
 MOVED = "direction_effective_rows"

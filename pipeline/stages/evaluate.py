@@ -32,8 +32,8 @@ from pipeline.frames import of_market, read_frame
 from pipeline.market.pool import AnyMarket, Pool
 from pipeline.runner import Context, Facts, to_json
 from pipeline.stages import paths
+from registry.conditions import GateConfig
 from registry.files import write_atomic
-from registry.gate import GateConfig
 
 Frames = dict[str, pd.DataFrame]
 

@@ -316,6 +316,7 @@ def child(command: list[str], folder: Path) -> float:
         "PYTHONPATH": str(ROOT),
         "VINTAGE_HOME": str(folder),
         "DVC_NO_ANALYTICS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
         "DVC_SITE_CACHE_DIR": str(folder / ".site-cache"),
     }
     subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)

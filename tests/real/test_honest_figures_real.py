@@ -19,7 +19,8 @@ from pipeline.live.predictor import Predictor, Serving
 from pipeline.market.candles import moment
 from pipeline.models.base import FeatureTable
 from pipeline.stages import paths
-from registry.gate import GateConfig, judge
+from registry.conditions import GateConfig
+from registry.gate import judge
 from registry.manifest import VerifiedBundle
 from registry.slots import Slot
 from tests.conftest import AS_OF, CHECKOUT, child_env

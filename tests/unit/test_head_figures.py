@@ -78,7 +78,11 @@ def outcome(verdict: str, before: str | None) -> Any:
     run = SimpleNamespace(timeframe="1h", feed="simulated", as_of="2025-12-20T00:00Z")
     return SimpleNamespace(
         target=SimpleNamespace(
-            slot="demo/SIM-BTC", market=None, plan=SimpleNamespace(run=run), words="recipe=demo"
+            slot="demo/SIM-BTC",
+            market=None,
+            choices=SimpleNamespace(skip={}),
+            plan=SimpleNamespace(run=run),
+            words="recipe=demo",
         ),
         candidate=candidate(direction=head(THREE, [0, 1, 2])),
         version="v0002",

@@ -12,9 +12,10 @@ import yaml
 from pydantic import ValidationError
 
 from pipeline.evaluation.evidence import judge_alone
+from registry.conditions import GateConfig
 from registry.errors import RegistryError
 from registry.evidence import ChampionEvidence, Evidence, keep_evidence, kept_evidence
-from registry.gate import GateConfig, judge
+from registry.gate import judge
 from registry.slots import Slot
 from registry.versions import Registry
 

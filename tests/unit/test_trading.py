@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.evaluation import fold_thresholds
 from pipeline.evaluation.backtest import Setup
-from pipeline.evaluation.backtest.arrays import Signals
+from pipeline.evaluation.backtest.arrays import Candles, Rules, Signals
+from pipeline.evaluation.backtest.simulate import Trades, simulate
 from pipeline.evaluation.backtest.thresholds import UNREACHED
 from pipeline.evaluation.fold_thresholds import (
     GRID,
@@ -127,6 +129,24 @@ def test_what_cannot_be_traded_says_why(candles: pd.DataFrame) -> None:
         assert made.flat() == {}
         assert made.equity().to_csv(index=False) == "time,series,equity\n"
         assert made.deflated_sharpe(1) is None
+
+
+def test_a_threshold_is_chosen_with_as_many_positions_as_are_traded(
+    candles: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = set()
+
+    def noted(bars: Candles, signals: Signals, rules: Rules, positions: int) -> Trades:
+        seen.add((positions, rules.short_threshold))
+        return simulate(bars, signals, rules, positions)
+
+    monkeypatch.setattr(fold_thresholds, "simulate", noted)
+    head = direction(candles)
+    rows = of_market(head.joined, "SIM-BTC")
+    setup = replace(SETUP, profile=profile("upbit_spot", thresholds="folds"))
+    with_fold_thresholds(signals_of({"direction": head}, "SIM-BTC"), [rows], candles, setup)
+    assert setup.profile.positions == 3
+    assert seen == {(3, setup.profile.short_threshold)}
 
 
 def test_a_fold_is_entered_from_what_earned_before_it(candles: pd.DataFrame) -> None:

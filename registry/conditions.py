@@ -1,0 +1,155 @@
+"""What a gate asks of a candidate by itself, one condition after the other."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from registry.evidence import Evidence
+
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+FEW = ("effective_rows", "direction_effective_rows")  # without them nothing can be decided
+
+
+class GateConfig(BaseModel):
+    """Limits of the gate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str = "default"
+    min_effective_rows: Annotated[
+        float, Field(gt=0, description="independent out-of-fold rows below which none can tell")
+    ] = 30.0
+    max_log_loss_increase: Annotated[
+        float, Field(ge=0, description="nats per common row that a candidate may be worse by")
+    ] = 0.02
+    min_common_rows: Annotated[
+        int, Field(gt=0, description="candles that both models predicted, below which none compare")
+    ] = 50
+
+
+class Condition(BaseModel):
+    """One thing the gate looked at."""
+
+    model_config = _STRICT
+
+    name: str
+    passed: bool
+    value: float | int | bool | None
+    limit: float | int | bool | None
+    reason: str
+
+
+def finite(evidence: Evidence) -> Condition:
+    """Whether every figure is a number."""
+    figures = [
+        evidence.effective_rows,
+        evidence.brier_skill,
+        evidence.brier_skill_low,
+        evidence.balanced_accuracy,
+        evidence.direction_skill or 0.0,
+        evidence.direction_skill_low or 0.0,
+        evidence.direction_effective_rows or 0.0,
+    ]
+    if evidence.champion and evidence.champion.comparable:
+        figures += evidence.champion.interval
+    passed = evidence.finite and all(math.isfinite(figure) for figure in figures)
+    return Condition(
+        name="finite",
+        passed=passed,
+        value=passed,
+        limit=True,
+        reason="all figures are numbers" if passed else "a figure is not a number",
+    )
+
+
+def chronological(evidence: Evidence) -> Condition:
+    """Whether no score is of a model that knew later candles."""
+    passed = evidence.chronological
+    knew = "candles before their tests alone" if passed else "candles later than their tests too"
+    so = "" if passed else ", so its scores are no record of what it would have said at the time"
+    return Condition(
+        name="chronological",
+        passed=passed,
+        value=passed,
+        limit=True,
+        reason=f"its models were trained on {knew}{so}",
+    )
+
+
+def effective_rows(evidence: Evidence, config: GateConfig) -> Condition:
+    """Whether there are rows enough to tell skill from luck."""
+    rows, least = evidence.effective_rows, config.min_effective_rows
+    passed = rows >= least
+    enough, few = f"{rows:.0f} independent rows", f"undecidable: only {rows:.1f} independent rows"
+    told = enough if passed else few
+    return Condition(
+        name="effective_rows",
+        passed=passed,
+        value=number(rows),
+        limit=least,
+        reason=f"{told}, {least:g} are needed to tell skill from luck",
+    )
+
+
+def brier_skill(evidence: Evidence) -> Condition:
+    """Whether it is shown to predict better than the class shares."""
+    skill, low = evidence.brier_skill, evidence.brier_skill_low
+    passed = low > 0
+    told = "it predicts better than" if passed else "it is not shown to predict better than"
+    return Condition(
+        name="brier_skill",
+        passed=passed,
+        value=number(low),
+        limit=0.0,
+        reason=f"{told} the usual frequencies of its classes (Brier skill {skill:+z.1%}, "
+        f"at least {low:+z.1%} with 95 % confidence)",
+    )
+
+
+def moves(evidence: Evidence, config: GateConfig) -> list[Condition]:
+    """Whether enough rows moved to tell a direction; nothing where that is not known."""
+    rows, least = evidence.direction_effective_rows, config.min_effective_rows
+    if evidence.direction_skill is None or rows is None:
+        return []
+    passed = rows >= least
+    told = f"{rows:.0f} independent" if passed else f"undecidable: only {rows:.1f} independent"
+    return [
+        Condition(
+            name="direction_effective_rows",
+            passed=passed,
+            value=number(rows),
+            limit=least,
+            reason=f"{told} rows moved, {least:g} are needed to tell up from down",
+        )
+    ]
+
+
+def direction(evidence: Evidence) -> Condition:
+    """Whether it is shown to tell sell from buy among the moves."""
+    skill, low = evidence.direction_skill, evidence.direction_skill_low
+    if skill is None or low is None:
+        return Condition(
+            name="direction_skill",
+            passed=False,
+            value=None,
+            limit=0.0,
+            reason="no head tells sell from buy, and knowing only how much the price moves, or "
+            "where a trade stands, is no reason to trade",
+        )
+    shown = "tells" if low > 0 else "is not shown to tell"
+    return Condition(
+        name="direction_skill",
+        passed=low > 0,
+        value=number(low),
+        limit=0.0,
+        reason=f"it {shown} up from down among the moves (Brier skill {skill:+z.1%}, "
+        f"at least {low:+z.1%} with 95 % confidence)",
+    )
+
+
+def number(figure: float) -> float | None:
+    """The figure, None where it is none."""
+    return figure if math.isfinite(figure) else None
