@@ -18,6 +18,7 @@ import pandas as pd
 Task = Callable[[], dict[str, float]]
 LONG, SHORT, LONGER, MARKETS, CALLS = 1_000_000, 200, 616, 200, 50
 DAY, DAYS = 1440, 12
+FILLED = 0.1  # seconds that short work is repeated for
 
 
 def candles(rows: int, seed: int = 1, step: str = "h") -> pd.DataFrame:
@@ -236,8 +237,11 @@ def main() -> None:
             task, name = None, line.strip()
             task = TASKS[name]()
         started = time.process_time()
-        told = task()
-        seconds = time.process_time() - started
+        told, turns = task(), 1
+        while time.process_time() - started < FILLED:
+            task()
+            turns += 1
+        seconds = (time.process_time() - started) / turns
         print(json.dumps({"seconds": seconds, "told": {k: float(v) for k, v in told.items()}}))
         sys.stdout.flush()
 
