@@ -145,7 +145,7 @@ def _cores() -> Iterator[Finding]:
 
 
 def _indicators() -> Iterator[Finding]:
-    from pipeline.kernels import cache_folder, kept
+    from pipeline.kernel_cache import cache_folder, kept
 
     folder, count = cache_folder(), kept()
     told = f"{count} compiled functions at {folder}" if count else "compiled by the first run"

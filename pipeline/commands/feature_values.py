@@ -12,7 +12,7 @@ from pipeline.commands.feature_sets import column_facts, story
 from pipeline.commands.feature_words import Asked, figures, paragraphs
 from pipeline.config import home
 from pipeline.errors import ConfigError
-from pipeline.kernels import kept
+from pipeline.kernel_cache import kept
 from pipeline.market.candles import duration
 from pipeline.operations.feature_rows import Row, Rows, column_of, stored_rows
 

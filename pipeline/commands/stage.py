@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _announce_compilation() -> None:
-    from pipeline.kernels import kept
+    from pipeline.kernel_cache import kept
 
     if not kept():
         print(

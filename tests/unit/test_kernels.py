@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import kernels
+from pipeline import compiler, kernel_cache, kernels
+from pipeline.arrays import FloatArray
 
 HELPER = """
 from pipeline.kernels import kernel
@@ -34,7 +35,7 @@ import json
 from pipeline.caller import caller
 {meanwhile}
 value = caller(10.0)
-stats = caller.stats
+stats = caller.compiled.stats
 print(json.dumps([value, sum(stats.cache_hits.values()), sum(stats.cache_misses.values())]))
 """
 MISSED, HIT = (0, 1), (1, 0)
@@ -46,7 +47,8 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("warm")
     package = root / "checkout" / "pipeline"
     package.mkdir(parents=True)
-    shutil.copy(Path(kernels.__file__), package / "kernels.py")
+    for module in (compiler, kernel_cache, kernels):
+        shutil.copy(Path(str(module.__file__)), package)
     (package / "helper.py").write_text(HELPER)
     (package / "caller.py").write_text(CALLER)
     (package / "fees.py").write_text("FEE = 0.5\n")
@@ -96,7 +98,7 @@ def test_a_helper_edited_in_another_module_is_never_stale(root: Path) -> None:
 
 
 def test_a_module_that_asks_about_the_cache_only_leaves_it_alone(root: Path) -> None:
-    asking = "from pipeline.kernels import kept\n"
+    asking = "from pipeline.kernel_cache import kept\n"
     assert run(root, meanwhile=f"{asking}assert kept() == 2") == (21.5, *HIT)
     (root / "checkout/pipeline/command.py").write_text(asking)
     assert run(root) == (21.5, *HIT)
@@ -143,10 +145,10 @@ def test_the_cache_lies_in_the_users_cache_folder_by_default(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     expected = [tmp_path / "xdg", tmp_path / "home" / ".cache"]
-    found = [kernels.cache_folder.__wrapped__()]
+    found = [kernel_cache.cache_folder.__wrapped__()]
     monkeypatch.delenv("XDG_CACHE_HOME")
-    found.append(kernels.cache_folder.__wrapped__())
-    assert found == [folder / "vintage" / "kernels" / kernels.digest() for folder in expected]
+    found.append(kernel_cache.cache_folder.__wrapped__())
+    assert found == [folder / "vintage" / "kernels" / kernel_cache.digest() for folder in expected]
 
 
 def test_only_the_newest_folders_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -156,15 +158,15 @@ def test_only_the_newest_folders_stay(monkeypatch: pytest.MonkeyPatch, tmp_path:
         folder.mkdir()
         os.utime(folder, (1e9 - age, 1e9 - age))
     (tmp_path / "notes").mkdir()
-    (tmp_path / kernels.digest()).mkdir()
-    os.utime(tmp_path / kernels.digest(), (1, 1))
-    kernels.cache_folder.__wrapped__()
-    kept = {f"{age:016x}" for age in range(kernels.KEPT_FOLDERS - 1)}
-    assert {path.name for path in tmp_path.iterdir()} == kept | {kernels.digest(), "notes"}
+    (tmp_path / kernel_cache.digest()).mkdir()
+    os.utime(tmp_path / kernel_cache.digest(), (1, 1))
+    kernel_cache.cache_folder.__wrapped__()
+    kept = {f"{age:016x}" for age in range(kernel_cache.KEPT_FOLDERS - 1)}
+    assert {path.name for path in tmp_path.iterdir()} == kept | {kernel_cache.digest(), "notes"}
 
 
 def test_kernel_sources_follow_imports() -> None:
-    sources = kernels.kernel_sources()
+    sources = kernel_cache.kernel_sources()
     assert "kernels.py" in sources
     assert "features/rolling.py" in sources
     assert "features/feature_set.py" not in sources
@@ -185,7 +187,7 @@ def test_kernel_sources_follow_imports() -> None:
     ],
 )
 def test_imports_are_read_from_the_text(line: str, expected: set[str]) -> None:
-    assert set(kernels._imported(line)) == expected
+    assert set(kernel_cache._imported(line)) == expected
 
 
 def test_arithmetic_is_numpys_and_never_reordered() -> None:
@@ -200,7 +202,7 @@ def test_arithmetic_is_numpys_and_never_reordered() -> None:
 
 def test_a_series_kernel_gives_the_array_that_it_fills() -> None:
     @kernels.series_kernel
-    def double(values: kernels.FloatArray, factor: float, into: kernels.FloatArray) -> None:
+    def double(values: FloatArray, factor: float, into: FloatArray) -> None:
         """Twice."""
         for row in range(values.size):
             into[row] = factor * values[row]
@@ -219,4 +221,4 @@ def test_a_function_outside_the_package_is_not_kept() -> None:
         return x + 1.0
 
     assert outside(1.0) == 2.0
-    assert outside.stats.cache_path is None  # type: ignore[attr-defined]
+    assert outside.compiled.stats.cache_path is None  # type: ignore[attr-defined]
