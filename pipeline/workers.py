@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from multiprocessing.queues import SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
 from pipeline import log
@@ -199,7 +200,9 @@ def _started(work: Work[Any, Any], count: int) -> Iterator[ProcessPoolExecutor]:
     """A pool that leaves no process behind, whatever happens here."""
     context = multiprocessing.get_context("spawn")
     before = {child.pid for child in multiprocessing.active_children()}
-    pool = ProcessPoolExecutor(count, context, _begin, (work,))
+    sent: SimpleQueue[Work[Any, Any]] = context.SimpleQueue()
+    pool = ProcessPoolExecutor(count, context, _begin, (sent,))
+    threading.Thread(target=_send, args=(sent, work, count), daemon=True).start()
     try:
         yield pool
     except BaseException:
@@ -209,6 +212,14 @@ def _started(work: Work[Any, Any], count: int) -> Iterator[ProcessPoolExecutor]:
         raise
     finally:
         pool.shutdown(wait=True)
+        sent.close()
+
+
+def _send(sent: SimpleQueue[Work[Any, Any]], work: Work[Any, Any], count: int) -> None:
+    """Beside all else, as who starts waits no longer than it takes to fill a pipe."""
+    with contextlib.suppress(OSError):  # they were ended, or did not need it any more
+        for _ in range(count):
+            sent.put(work)
 
 
 class _Sent:
@@ -217,10 +228,10 @@ class _Sent:
     work: Work[Any, Any]
 
 
-def _begin(work: Work[Any, Any]) -> None:
+def _begin(sent: SimpleQueue[Work[Any, Any]]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the parent, who ends us
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _Sent.work = work
+    _Sent.work = sent.get()
 
 
 def _end_with_parent() -> None:
