@@ -19,7 +19,7 @@ PROMISES = {
     "label": ("classes", "meanings", "compute"),
     "model": ("lookback", "fit", "load"),
     "split": ("folds",),
-    "calibration": ("least_effective_rows", "fit"),
+    "calibration": ("least_effective_rows", "forgetting", "fit"),
     "validation": ("check",),
 }
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

@@ -41,6 +41,7 @@ from pipeline.models.calibration import Calibration
 from pipeline.models.nested_calibration import (
     CalibrationFit,
     OutOfFoldRows,
+    calibrated_fold,
     calibrated_on,
     served,
 )
@@ -191,11 +192,11 @@ def predict_folds(
     """Fit, predict and calibrate one fold after the other, each when it is asked for."""
     task = HeadTask(samples, model, list(folds), seed, calibration)
     earlier: list[OutOfFoldRows] = []
-    for number, fold in enumerate(folds):
+    for number in range(len(folds)):
         part = predict_fold(task, number)
-        learnt = calibrated_on(earlier, samples, calibration, fold.test)
+        probability, learnt = calibrated_fold(earlier, part.raw, samples, calibration)
         earlier.append(part.raw)
-        predictions = _calibrated(part.predictions, part.raw, learnt, samples.classes)
+        predictions = _calibrated(part.predictions, probability, learnt, samples.classes)
         yield replace(part, predictions=predictions, calibration=learnt)
         del part  # the fold's model goes before the next is fitted
 
@@ -241,14 +242,15 @@ def _trained(name: str, task: HeadTask, found: Mapping[Fit, JudgedFold | Refit])
     judged = [part for part in parts if isinstance(part, JudgedFold)]
     assert isinstance(refit, Refit)
     samples, raw = task.samples, [part.raw for part in judged]
-    learnt = [
-        calibrated_on(raw[:number], samples, task.calibration, fold.test)
-        for number, fold in enumerate(task.folds)
+    folded = [
+        calibrated_fold(raw[:number], own, samples, task.calibration)
+        for number, own in enumerate(raw)
     ]
     frames = [
-        _calibrated(part.predictions, part.raw, fit, samples.classes)
-        for part, fit in zip(judged, learnt, strict=True)
+        _calibrated(part.predictions, probability, fit, samples.classes)
+        for part, (probability, fit) in zip(judged, folded, strict=True)
     ]
+    learnt = [fit for _, fit in folded]
     return TrainedHead(
         predictions=pd.concat(frames).sort_index(),
         fitted=refit.fitted,
@@ -269,10 +271,9 @@ def _importance(samples: Samples, folds: list[Fold], increases: list[Floats]) ->
 
 
 def _calibrated(
-    predictions: pd.DataFrame, raw: OutOfFoldRows, learnt: CalibrationFit, classes: tuple[str, ...]
+    predictions: pd.DataFrame, probability: Floats, learnt: CalibrationFit, classes: tuple[str, ...]
 ) -> pd.DataFrame:
     if learnt.calibrator is None:
         return predictions
-    probability = learnt.calibrator.apply(raw.probability)
     check_probabilities(probability)
     return predictions.assign(**probability_columns(classes, probability))

@@ -7,7 +7,7 @@ estimates", 2002). No calibration turns a model's order of rows around.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -38,12 +38,27 @@ class Calibrator(Protocol):
         ...
 
 
+class Forgetting(NamedTuple):
+    """How a calibration follows a market that changes.
+
+    It is fitted anew every so many days, and a row's weight halves in `half_life_days`.
+    """
+
+    every_days: float
+    half_life_days: float
+
+
 class Calibration(Protocol):
     """A way of calibrating, before it has learnt anything."""
 
     @property
     def least_effective_rows(self) -> float | None:
         """Judged rows that it needs, counted by weight; None where it calibrates nothing."""
+        ...
+
+    @property
+    def forgetting(self) -> Forgetting | None:
+        """None where a fold is calibrated once, on all rows of the folds before it alike."""
         ...
 
     def fit(self, probability: Floats, label: Classes, weight: Floats) -> Calibrator:
@@ -63,6 +78,11 @@ class NoCalibration(Record):
     @property
     def least_effective_rows(self) -> None:
         """None: it calibrates nothing."""
+        return None
+
+    @property
+    def forgetting(self) -> None:
+        """None: it has nothing to forget."""
         return None
 
     def fit(self, probability: Floats, label: Classes, weight: Floats) -> Calibrator:  # noqa: ARG002
@@ -87,6 +107,11 @@ class Sigmoid(Record):
     """
 
     least_effective_rows: Least
+
+    @property
+    def forgetting(self) -> None:
+        """None: every earlier row counts alike."""
+        return None
 
     def fit(self, probability: Floats, label: Classes, weight: Floats) -> Sigmoids:
         """Slope and intercept of each class."""
@@ -122,6 +147,11 @@ class Isotonic(Record):
     """
 
     least_effective_rows: Least
+
+    @property
+    def forgetting(self) -> None:
+        """None: every earlier row counts alike."""
+        return None
 
     def fit(self, probability: Floats, label: Classes, weight: Floats) -> Staircases:
         """The corners of each class."""

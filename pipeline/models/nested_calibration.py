@@ -2,12 +2,15 @@
 
 Fold k is calibrated on the out-of-fold rows of the folds before it, those left out whose label
 touches its test; the calibrator that is served is fitted on the out-of-fold rows of all folds.
+
+A calibration that forgets is fitted anew within the fold, too, on what had become known by then:
+the fold's own earlier rows are out of fold as well, and who serves a slot has seen how they ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +19,9 @@ import pandas as pd
 from pipeline.models.base import Floats, Rows, Samples
 from pipeline.models.calibration import Calibration, Calibrator, Classes
 from pipeline.splits.fold import purge
+
+DAY = pd.Timedelta(days=1)
+SAME = 1e-9  # difference of probabilities that says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +41,53 @@ class OutOfFoldRows:
 class CalibrationFit:
     """A calibrator and the rows that it learnt from, or why there is none.
 
-    Without either, no calibration was asked for.
+    Without either, no calibration was asked for. Where a fold had several, one after the other,
+    it is the last one, and `times` says how many there were.
     """
 
     calibrator: Calibrator | None = None
     rows: int = 0
     why_not: str = ""
+    times: int = 1
 
     def facts(self) -> dict[str, int | str]:
         """As JSON values; nothing where none was asked for."""
         if self.calibrator is not None:
-            return {"rows": self.rows}
+            return {"rows": self.rows, **({"times": self.times} if self.times > 1 else {})}
         return {"left_out": self.why_not} if self.why_not else {}
+
+
+def calibrated_fold(
+    before: Sequence[OutOfFoldRows], own: OutOfFoldRows, samples: Samples, calibration: Calibration
+) -> tuple[Floats, CalibrationFit]:
+    """Probabilities of a fold's rows, calibrated on what was known of others, and the calibrator.
+
+    A model that says the same of every row has learnt nothing, and is left at that.
+
+    Parameters
+    ----------
+    before
+        The folds before it.
+    own
+        The fold to be calibrated.
+    samples
+        All rows, to which those of the folds refer.
+    """
+    if calibration.least_effective_rows is None:
+        return own.probability, CalibrationFit()
+    if np.ptp(own.probability, axis=0).max() < SAME:
+        return own.probability, CalibrationFit(why_not="its model says the same of every row")
+    if calibration.forgetting is None:
+        learnt = calibrated_on(before, samples, calibration, own.rows)
+        return _applied(learnt, own.probability), learnt
+    judged = _joined([*before, own], samples)
+    ended, probability = samples.ends_at[judged.rows], own.probability.copy()
+    learnt, times = CalibrationFit(), 0
+    for now, block in _blocks(samples.time[own.rows], calibration.forgetting.every_days):
+        learnt = _learnt(judged.take(np.asarray(ended <= now)), samples, calibration, now)
+        probability[block] = _applied(learnt, own.probability[block])
+        times += learnt.calibrator is not None
+    return probability, replace(learnt, times=times)
 
 
 def calibrated_on(
@@ -71,25 +112,11 @@ def calibrated_on(
         return CalibrationFit()
     if not judged:
         return CalibrationFit(why_not="no fold before this one")
-    every = OutOfFoldRows(
-        np.concatenate([each.rows for each in judged]),
-        np.concatenate([each.probability for each in judged]),
-        np.concatenate([each.label for each in judged]),
-    )
-    every = every.take(samples.weight[every.rows] > 0)
+    every = _joined(judged, samples)
     if test is not None:
         kept = purge(every.rows, test, samples.time, samples.ends_at).train
         every = every.take(np.isin(every.rows, kept))
-    distinct = np.unique(every.rows)
-    effective, least = _effective(samples, distinct), calibration.least_effective_rows
-    if effective < least:
-        why_not = f"{effective:.1f} effective rows of the {least:g} that it needs"
-        return CalibrationFit(why_not=why_not)
-    missing = [name for k, name in enumerate(samples.classes) if not (every.label == k).any()]
-    if missing:
-        return CalibrationFit(why_not=f"no row of {', '.join(missing)}")
-    weight = _shared(samples, every.rows)
-    return CalibrationFit(calibration.fit(every.probability, every.label, weight), len(distinct))
+    return _learnt(every, samples, calibration, samples.ends_at[every.rows].max())
 
 
 def served(folds: Sequence[CalibrationFit], last: CalibrationFit) -> CalibrationFit:
@@ -107,6 +134,51 @@ def served(folds: Sequence[CalibrationFit], last: CalibrationFit) -> Calibration
     if last.calibrator is None or any(fold.calibrator for fold in folds):
         return last
     return CalibrationFit(why_not="no fold was calibrated, so no score would be of what is served")
+
+
+def _joined(judged: Sequence[OutOfFoldRows], samples: Samples) -> OutOfFoldRows:
+    """The rows of several folds that have any weight."""
+    every = OutOfFoldRows(
+        np.concatenate([each.rows for each in judged]),
+        np.concatenate([each.probability for each in judged]),
+        np.concatenate([each.label for each in judged]),
+    )
+    return every.take(samples.weight[every.rows] > 0)
+
+
+def _learnt(
+    judged: OutOfFoldRows, samples: Samples, calibration: Calibration, now: pd.Timestamp
+) -> CalibrationFit:
+    distinct, forgetting = np.unique(judged.rows), calibration.forgetting
+    if not len(distinct):
+        return CalibrationFit(why_not="no outcome was known")
+    effective, least = _effective(samples, distinct), calibration.least_effective_rows or 0.0
+    if effective < least:
+        why_not = f"{effective:.1f} effective rows of the {least:g} that it needs"
+        return CalibrationFit(why_not=why_not)
+    missing = [name for k, name in enumerate(samples.classes) if not (judged.label == k).any()]
+    if missing and forgetting is None:
+        return CalibrationFit(why_not=f"no row of {', '.join(missing)}")
+    weight = _shared(samples, judged.rows)
+    if forgetting is not None:
+        days = (now - samples.ends_at[judged.rows]) / DAY
+        weight = weight * 0.5 ** (days.to_numpy("float64") / forgetting.half_life_days)
+    learnt = calibration.fit(judged.probability, judged.label, weight)
+    return CalibrationFit(learnt, len(distinct))
+
+
+def _applied(learnt: CalibrationFit, probability: Floats) -> Floats:
+    return learnt.calibrator.apply(probability) if learnt.calibrator else probability
+
+
+def _blocks(
+    time: pd.DatetimeIndex, days: float
+) -> Iterator[tuple[pd.Timestamp, npt.NDArray[np.intp]]]:
+    """The rows between one fit and the next, and the moment of the first of them."""
+    number = ((time - time.min()) / DAY / days).to_numpy("float64").astype("int64")
+    for each in np.unique(number):
+        block = np.flatnonzero(number == each)
+        yield time[block].min(), block
 
 
 def _shared(samples: Samples, rows: Rows) -> Floats:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
@@ -29,6 +30,7 @@ from pipeline.models.bundle import FILE, HeadDeclaration, pack
 from pipeline.models.calibration import (
     Calibration,
     Calibrator,
+    Forgetting,
     Isotonic,
     NoCalibration,
     Sigmoid,
@@ -37,6 +39,8 @@ from pipeline.models.calibration import (
     Unchanged,
     calibrator_node,
 )
+from pipeline.models.nested_calibration import OutOfFoldRows, calibrated_fold
+from pipeline.models.recent_calibration import RecentScaling
 from pipeline.operations.candidate import _head_card, _notes
 from pipeline.runner import run_stage
 from pipeline.splits.combinatorial import Combinatorial
@@ -65,7 +69,11 @@ from tests.unit.test_training import TREES as QUICK
 
 CLASSES = ("sell", "hold", "buy")
 SIGMOID, ISOTONIC = Sigmoid(least_effective_rows=20), Isotonic(least_effective_rows=20)
+RECENT = RecentScaling(half_life_days=40, every_days=5, prior_rows=2)
 BOTH = pytest.mark.parametrize("calibration", [SIGMOID, ISOTONIC], ids=["sigmoid", "isotonic"])
+ALL = pytest.mark.parametrize(
+    "calibration", [SIGMOID, ISOTONIC, RECENT], ids=["sigmoid", "isotonic", "recent"]
+)
 FORWARD = WalkForward(fold_count=3, test_share=0.15)
 
 
@@ -143,7 +151,7 @@ def test_an_order_is_never_turned_around(calibration: Calibration) -> None:
         assert turned.intercepts[2] == pytest.approx(np.log(share / (1 - share)), abs=0.05)
 
 
-@BOTH
+@ALL
 def test_weights_count_and_rows_of_no_information_are_survived(calibration: Calibration) -> None:
     probability, label, weight = judged(2)
     once = calibration.fit(probability, label, weight).apply(probability)
@@ -205,6 +213,7 @@ class Recorder:
     """Remembers what it was fitted on; changes nothing."""
 
     least_effective_rows: float = 1
+    forgetting: Forgetting | None = None
     fits: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
 
     def fit(self, probability: np.ndarray, label: np.ndarray, weight: np.ndarray) -> Calibrator:
@@ -242,6 +251,59 @@ def test_nothing_a_fold_is_judged_by_calibrates_it(split: Split, calibration: Ca
         later = range(number + 1, len(honest.folds))
         changed = [(columns_of(again, k) != columns_of(honest.predictions, k)).any() for k in later]
         assert any(changed) or not later, "what came true must calibrate later folds"
+
+
+@every_split
+def test_who_forgets_knows_no_outcome_before_it_came(split: Split) -> None:
+    rows = made_samples(1.0, rows=900)
+    honest = train_head(rows, TooSure(), split, 7, RECENT)
+    for moment in rows.time[[300, 520, 640, 880]]:
+        lied = np.where(rows.ends_at > moment, (rows.label + 1) % 3, rows.label)
+        again = train_head(replace(rows, label=lied), TooSure(), split, 7, RECENT).predictions
+        mine, theirs = honest.predictions.filter(like="p_"), again.filter(like="p_")
+        before = mine.index.get_level_values("time") <= moment
+        pd.testing.assert_frame_equal(theirs[before], mine[before])
+        changed = (theirs[~before] != mine[~before]).to_numpy().any()
+        assert changed or before.mean() > 0.95, "what came true must calibrate later rows"
+
+
+def test_who_forgets_follows_a_market_that_changes() -> None:
+    """Shares that turn around half way: what was learnt of both halves alike fits neither."""
+    rng, days = np.random.default_rng(4), 900
+    shares = np.where(np.arange(days)[:, None] < 450, [0.6, 0.3, 0.1], [0.1, 0.3, 0.6])
+    label = (rng.random(days)[:, None] > shares.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    time = pd.date_range("2023-01-01", periods=days, freq="D", tz="UTC", unit="ms")
+    index = pd.MultiIndex.from_product([["SIM"], time], names=["market", "time"])
+    table = FeatureTable(("a",), np.zeros((days, 1)), index)
+    ends_at = time + pd.Timedelta(days=1)
+    whole = np.arange(days)
+    samples = Samples(table, whole, label.astype("int8"), np.ones(days), ends_at, CLASSES)
+    same = OutOfFoldRows(whole, np.full((days, 3), 1 / 3), samples.label)
+    found, learnt = calibrated_fold([], same, samples, RECENT)
+    assert learnt.times == -(-days // 5) - 1
+    np.testing.assert_array_equal(found[:5], 1 / 3)
+    np.testing.assert_allclose(found[300:450].mean(axis=0), [0.6, 0.3, 0.1], atol=0.08)
+    np.testing.assert_allclose(found[600:].mean(axis=0), [0.1, 0.3, 0.6], atol=0.08)
+
+
+def test_few_rows_change_little_and_scaling_is_that_of_a_library() -> None:
+    said, label, _ = judged(3)
+    mild = softmax(np.log(said) / 5)
+    held = RECENT.model_copy(update={"prior_rows": 100}).fit(mild[:2], label[:2], np.ones(2))
+    assert 0 < np.abs(held.apply(mild) - mild).max() < 0.02
+    free = RECENT.model_copy(update={"prior_rows": 1e-9})
+    found = free.fit(said, label, np.ones(len(label)))
+    logs = np.log(said)
+
+    def loss(figures: np.ndarray) -> float:
+        odds = figures[0] * logs + np.array([*figures[1:], 0.0])
+        return float((np.log(np.exp(odds).sum(axis=1)) - odds[np.arange(len(label)), label]).sum())
+
+    best = minimize(loss, np.array([1.0, 0.0, 0.0]), method="BFGS")
+    slope, first, second = best.x
+    assert found.slope == pytest.approx(slope, rel=1e-4)
+    told = np.array(found.intercepts) - found.intercepts[-1]
+    np.testing.assert_allclose(told, [first, second, 0.0], atol=1e-4)
 
 
 def test_a_fitted_model_and_its_calibration_do_not_see_their_own_test() -> None:
@@ -290,7 +352,7 @@ def touches(rows: Samples, row: int, test: Rows) -> bool:
     return bool(((rows.time[row] < closes) & (rows.ends_at[row] > opens)).any())
 
 
-@BOTH
+@ALL
 def test_a_model_that_is_too_sure_is_corrected_out_of_fold(calibration: Calibration) -> None:
     rows = made_samples(1.0)
     raw, found = (scores_of(rows, used) for used in (NoCalibration(), calibration))
@@ -300,7 +362,7 @@ def test_a_model_that_is_too_sure_is_corrected_out_of_fold(calibration: Calibrat
     assert found["brier_skill"] > 0.1 > raw["brier_skill"]
 
 
-@BOTH
+@ALL
 def test_noise_stays_noise(calibration: Calibration) -> None:
     skills = [
         scores_of(made_samples(0.0, seed=seed), calibration)["brier_skill"] for seed in range(6)
@@ -355,7 +417,7 @@ def test_learned_classes_are_those_of_each_rows_own_fold() -> None:
 # what is served
 
 
-@BOTH
+@ALL
 def test_a_calibrator_comes_back_from_the_bundle_to_the_last_bit(calibration: Calibration) -> None:
     probability, label, weight = judged(3)
     found = calibration.fit(probability, label, weight)
@@ -376,7 +438,7 @@ def test_a_calibrator_comes_back_from_the_bundle_to_the_last_bit(calibration: Ca
     )
 
 
-@BOTH
+@ALL
 def test_a_live_signal_is_what_the_calibrated_batch_says(calibration: Calibration) -> None:
     fitted = fitted_on(CANDLES)
     plain = batch(fitted, CANDLES)

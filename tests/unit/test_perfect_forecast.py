@@ -66,7 +66,7 @@ def test_the_range_holds_perfect_forecasts_as_often_as_it_says() -> None:
     assert held / TRIES == pytest.approx(0.95, abs=0.05)
 
 
-@pytest.mark.parametrize("calibration", ["sigmoid", "isotonic"])
+@pytest.mark.parametrize("calibration", ["recent", "sigmoid", "isotonic"])
 @pytest.mark.parametrize("model", ["lightgbm", "xgboost"])
 def test_calibrated_models_mean_what_they_say(model: str, calibration: str) -> None:
     candles = simulated_candles(HOURS, edge=0.3, seed=5)
