@@ -17,6 +17,7 @@ VERBS = {
     "predict": ("pipeline.commands.predict", "the champion's signal on the newest candle"),
     "backtest": ("pipeline.commands.backtest", "trade a version's out-of-fold rows, after costs"),
     "reenact": ("pipeline.commands.reenact", "an old claim beside what is left of it"),
+    "reproduce": ("pipeline.commands.reproduce", "make a version again, byte for byte"),
     "tune": ("pipeline.commands.tune", "search a model's settings, trial by trial"),
     "experiments": ("pipeline.commands.experiments", "a readable dvc exp show"),
     "adopt": ("pipeline.commands.adopt", "keep an experiment's settings in conf/tune/"),
@@ -26,6 +27,7 @@ VERBS = {
     "compose": ("pipeline.commands.compose", "show what each stage would be told"),
     "stage": ("pipeline.commands.stage", "run one stage (dvc.yaml calls this)"),
     "sandbox": ("pipeline.commands.sandbox", "a loopback exchange to rehearse with"),
+    "clean": ("pipeline.commands.clean", "delete what nothing needs: cache, workspaces, logs"),
     "doctor": ("pipeline.commands.doctor", "versions, disk, clock, environment"),
 }
 INTERRUPTED, UNEXPECTED = 130, 70

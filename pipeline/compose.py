@@ -30,6 +30,7 @@ class Root(Record):
     seed: Annotated[int, Field(ge=0)]
     device: str
     workers: Annotated[int | None, Field(ge=1, description="processes")] = None
+    positions: str = NONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,27 +15,34 @@ from typing import Any
 from registry.errors import RegistryError
 from registry.files import refused
 from registry.slots import Slot
-from registry.verbs.telling import ME, Check, Told
+from registry.verbs.telling import ME, Check, Told, WhenFlat
 from registry.versions import Registry
 
 _FOLDER = Path("models/registry")
 _KEEP = 10
-_ROLES = ("challenger", "pinned")
+_ROLES = ("challenger", "pinned", "pending")
 
 
-def main(argv: Sequence[str] | None = None, check: Check | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None,
+    check: Check | None = None,
+    when_flat: WhenFlat | None = None,
+) -> int:
     """Run one command; the exit code is 0, 2 for a wrong command line, 6 for a registry error.
 
     Parameters
     ----------
     check
         Raises for a version that cannot be served; asked before one is promoted by hand.
+    when_flat
+        Moves the champion's pointer once the market is flat, and raises where it never was.
     """
     try:
         told = _parser().parse_args(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
     told.at, told.who, told.check = _now(), _who(), check or _unchecked
+    told.serve = when_flat
     try:
         if getattr(told, "slot", None) is not None:
             told.slot = Slot.parse(told.slot)
@@ -124,10 +131,16 @@ def _moving(commands: Any) -> None:
     promote.add_argument(
         "--trade", action="store_true", help="let it trade although the gate did not say so"
     )
+    promote.add_argument(
+        "--when-flat",
+        action="store_true",
+        help="wait until no position is open, as positions=… tells; else it stays pending",
+    )
+    promote.add_argument("--wait", metavar="4h", help="how long it is waited, with --when-flat")
     rollback = _command(
         commands, "rollback", "moving rollback", "back to the champion before", "slot"
     )
-    what = "keep a version (or none): no gc deletes it"
+    what = "keep a version (or none): no gc deletes it; none --as pending forgets what waits"
     pin = _command(commands, "pin", "moving pin", what, "slot", "version")
     pin.add_argument("--as", dest="role", choices=_ROLES, default="pinned", help="default: pinned")
     for command in (promote, rollback, pin):

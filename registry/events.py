@@ -12,7 +12,11 @@ WIDTH = 96
 MINUTES = 16  # characters of a moment, to the minute
 ANYWHERE = ("at", "event", "digest", "signature", "words", "task")
 TAGGED, UNTAGGED, JUDGED = "tagged", "untagged", "judged"
-BEHIND = {"judged": ("outcome", "conditions"), "built": ("seconds", "cpu_seconds", "peak_mb")}
+BEHIND = {
+    "judged": ("outcome", "conditions"),
+    "built": ("seconds", "cpu_seconds", "peak_mb"),
+    "pending": ("reason", "generation"),
+}
 
 
 def event_line(event: Mapping[str, Any]) -> str:

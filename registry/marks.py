@@ -1,4 +1,4 @@
-"""Pointers beside the champion: the challenger, and the version that a person keeps.
+"""Pointers beside the champion: the challenger, the version that a person keeps, and the pending.
 
 Each move is one line of ``marks.jsonl`` and the newest line of a role is where it points: there is
 no second file that could tell otherwise. The line's number is the generation of the pointer.
@@ -15,9 +15,10 @@ from registry.manifest import read_bundle
 from registry.pointers import Because, compared, existing
 from registry.slots import Slot, version_number
 
-Role = Literal["challenger", "pinned"]
-ROLES: tuple[Role, ...] = ("challenger", "pinned")
+Role = Literal["challenger", "pinned", "pending"]
+ROLES: tuple[Role, ...] = ("challenger", "pinned", "pending")
 MARKS = "marks.jsonl"
+_SETTLED = {"pending": "none"}  # only who waits leaves a version pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def _newest(place: Path, role: Role) -> Mark | None:
             f"where the {role} pointer points is not known",
             where=place / MARKS,
             found=f"line {unsure[0]} is damaged",
-            fix=f"vintage registry pin SLOT VERSION --as {role}",
+            fix=f"vintage registry pin SLOT {_SETTLED.get(role, 'VERSION')} --as {role}",
         )
     return newest
 

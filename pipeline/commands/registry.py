@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from registry.__main__ import default_root
 from registry.__main__ import main as registry_main
+from registry.files import refused
+from registry.history import Mode, Pointer
+from registry.pointers import champion
 from registry.slots import CHAMPION, Slot
 from registry.tables import table
+from registry.verbs.telling import reason
 from registry.versions import Registry
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Difference
     from pipeline.operations.comparing import Compared
 
-COMPARE = "compare"
+COMPARE, POSITIONS = "compare", ("positions=", "positions.")
 TOLD = (
     "difference: log loss of {version} less that of {against}, in nats a row; below 0 is better. "
     "low, high: its 90 % interval. same_loss: p of equal log loss (Diebold-Mariano). same_hits: p "
@@ -37,7 +42,33 @@ def main(argv: Sequence[str]) -> int:
     """Run one command of the registry."""
     if argv and argv[0] == COMPARE:
         return _compare(argv[1:])
-    return registry_main(argv, check=_require_loadable)
+    own = [word for word in argv if word.startswith(POSITIONS) and "=" in word]
+    if own and "--when-flat" not in argv:
+        raise refused("positions are asked for with promote --when-flat alone", found=own[0])
+    rest = [word for word in argv if word not in own]
+    return registry_main(rest, check=_require_loadable, when_flat=partial(_when_flat, own))
+
+
+def _when_flat(words: list[str], registry: Registry, told: Namespace, mode: Mode) -> Pointer:
+    """Promote once the market is flat; the version stays pending where it never was."""
+    from pipeline.commands.arguments import checkout
+    from pipeline.commands.console import progress
+    from pipeline.market.exchanges.machine import Machine
+    from pipeline.operations.promoting import Terms, promote_when_flat
+    from pipeline.operations.waiting import Wanted
+
+    before = champion(registry.root, told.slot)
+    wanted = Wanted(
+        slot=told.slot,
+        version=told.version,
+        mode=mode,
+        reason=reason(told),
+        who=told.who,
+        generation=before.generation if before else 0,
+    )
+    with progress("promote") as show:
+        terms = Terms(tuple(words), told.wait, checkout() / "conf", Machine(tell=show))
+        return promote_when_flat(registry, wanted, terms, told.at)
 
 
 def _require_loadable(registry: Registry, slot: Slot, version: str) -> None:
@@ -76,7 +107,7 @@ def _compare(argv: Sequence[str]) -> int:
     return _told(parse(made, argv))
 
 
-def _told(asked: argparse.Namespace) -> int:
+def _told(asked: Namespace) -> int:
     comparing = importlib.import_module("pipeline.operations.comparing")
     stores = importlib.import_module("pipeline.market.store")
     registry, slot = Registry(asked.root or default_root()), Slot.parse(asked.slot)

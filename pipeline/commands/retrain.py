@@ -14,20 +14,23 @@ from pipeline.commands.arguments import checkout, parse, parser, with_words
 from pipeline.commands.console import progress, told
 from pipeline.commands.head_figures import score_lines
 from pipeline.config import home
-from pipeline.errors import GateError
+from pipeline.errors import GateError, RetryLater
 from pipeline.evaluation.metrics import is_constant
+from pipeline.market.exchanges.machine import Machine
 from pipeline.market.pool import MEMBERS, Pool
 from pipeline.market.pool_quality import LEFT_OUT
 from pipeline.operations.keeping import without_skip
 from pipeline.operations.retrain import REFUSED, Outcome, Places, retrain
 from pipeline.operations.slot_task import Switch
 from pipeline.operations.target import resolve
+from pipeline.operations.waiting import waiting_for, without_positions
 
 ROWS_FROM = "rows_from_"
 EXAMPLES = (
     "vintage retrain recipe=demo",
     "vintage retrain recipe=upbit_hourly exchange=replay market=KRW-SOL exchange.root=FOLDER",
     "vintage retrain recipe=bingx_dual skip=[long_exit]    # keeps the champion's",
+    "vintage retrain recipe=bingx_dual positions=file positions.path=state.json --wait 4h",
 )
 
 
@@ -45,15 +48,22 @@ def main(argv: Sequence[str]) -> int:
         action="store_true",
         help="take the place of a champion of other heads, labels or another timeframe",
     )
+    made.add_argument("--wait", metavar="4h", help="for a flat market, where positions=… says so")
     asked = parse(with_words(made), argv)
     switch = Switch(feed=asked.switch_feed, task=asked.switch_task)
     now = pd.Timestamp.now(tz="UTC")
     with progress("retrain") as show:
-        words, skip = without_skip(asked.words)
-        target = resolve(words, checkout() / "conf", home(), now, show)
-        target = dataclasses.replace(target, skip=skip)
+        words, own = without_positions(asked.words)
+        words, skip = without_skip(words)
+        conf = checkout() / "conf"
+        waiting = waiting_for(own, conf, asked.wait, Machine(tell=show))
+        target = resolve(words, conf, home(), now, show)
+        waiting = waiting.of([market.name for market in target.market.members])
+        target = dataclasses.replace(target, skip=skip, waiting=waiting)
         outcome = retrain(target, Places(home(), checkout()), now, show, switch)
     print(json.dumps(_facts(outcome)) if asked.json else _story(outcome))
+    if outcome.served.pending:
+        return RetryLater.exit_code
     return GateError.exit_code if _refused(outcome) else 0
 
 
@@ -74,6 +84,9 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "champion": outcome.pointer.version if outcome.pointer else None,
         "mode": outcome.pointer.mode if outcome.pointer else None,
         "previous_champion": outcome.before,
+        "pending": outcome.served.pending or None,
+        "pending_until": outcome.served.until or None,
+        "waited_before": outcome.waited or None,
         "evidence": outcome.evidence.model_dump(mode="json"),
         "metrics": outcome.candidate.metrics,
         "heads": outcome.candidate.scores,
@@ -100,6 +113,7 @@ def _story(outcome: Outcome) -> str:
         "",
         told("verdict", outcome.verdict.sentence),
         *_against(outcome),
+        *_waited(outcome),
         f"  report    {_near(outcome.report)}",
         *_judged_alone(outcome),
         f"  checks    {_near(outcome.checks)}",
@@ -134,6 +148,16 @@ def _against(outcome: Outcome) -> list[str]:
     return [told("against", champion.sentence())]
 
 
+def _waited(outcome: Outcome) -> list[str]:
+    """What the swap waits for, and what became of a version that waited before."""
+    lines = [told("waited", f"{outcome.waited}.")] if outcome.waited else []
+    if served := outcome.served.pending:
+        until = _day(outcome.served.until)
+        again = f"the next retrain puts it into service when flat, until {until} UTC"
+        lines.append(told("pending", f"{served}; {again}."))
+    return lines
+
+
 def _learned(outcome: Outcome) -> list[str]:
     heads = outcome.candidate.out_of_fold.items()
     same = [name for name, head in heads if is_constant(head.frame, head.classes)]
@@ -165,6 +189,8 @@ def _from_others(quality: dict[str, Any], feed: str) -> str:
 
 
 def _headline(outcome: Outcome) -> str:
+    if outcome.served.pending:
+        return f"pending: the market is not flat, {outcome.before or 'no version'} stays champion"
     if outcome.before == outcome.version:
         return "nothing changed; it is the champion already"
     if outcome.pointer and outcome.pointer.version != outcome.version and not _refused(outcome):
@@ -193,6 +219,9 @@ def _near(path: Path) -> Path:
 
 def _next(outcome: Outcome) -> list[str]:
     served = [f"  vintage predict {_predicted(outcome)}"] * bool(outcome.pointer)
+    if outcome.served.pending:
+        slot = f"{outcome.target.slot} {outcome.version}"
+        return ["Next:", f"  vintage registry promote {slot} --when-flat positions=…", *served]
     if _refused(outcome):
         served = [f"{line}   # {outcome.before}, the champion" for line in served]
         shown = f"  vintage registry show {outcome.target.slot} {outcome.version}"

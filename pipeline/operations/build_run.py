@@ -95,20 +95,25 @@ def _run(
     return process.returncode, ran
 
 
+def running_dvc(folder: Path) -> int | None:
+    """Process that works in a folder by DVC's own lock; None where none lives."""
+    lock = folder / BUSY
+    if not lock.is_file():
+        return None
+    owners = {int(found) for found in re.findall(r'"pid": (\d+)', lock.read_text())}
+    return min(filter(_is_alive, owners), default=None)
+
+
 def _free(workspace: Workspace) -> None:
     """Drop the lock that a killed dvc left; the caller holds the slot's own lock."""
-    lock = workspace.path(BUSY)
-    if not lock.is_file():
-        return
-    owners = {int(found) for found in re.findall(r'"pid": (\d+)', lock.read_text())}
-    if alive := sorted(filter(_is_alive, owners)):
+    if process := running_dvc(workspace.folder):
         raise RetryLater(
             "a dvc process of an earlier retrain still runs in this slot's workspace",
             where=str(workspace.folder),
-            found=f"process {alive[0]}",
+            found=f"process {process}",
             fix="wait for it to end, or end it, and repeat",
         )
-    lock.unlink()
+    workspace.path(BUSY).unlink(missing_ok=True)
 
 
 def _is_alive(process: int) -> bool:

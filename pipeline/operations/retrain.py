@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +27,24 @@ from pipeline.operations.candidate import Candidate
 from pipeline.operations.comparing import Side, difference, money
 from pipeline.operations.keeping import keeping, kept_heads, lay_out
 from pipeline.operations.later_rows import later_side
+from pipeline.operations.processor import cpu_family
 from pipeline.operations.revisions import KNOWN, mark_revised
 from pipeline.operations.slot_task import Switch, require_same_service
 from pipeline.operations.target import Target
+from pipeline.operations.waiting import Served, Wanted, serve_pending, serve_when_flat
 from pipeline.operations.workspace import FOLDER, lock_path, prepare
 from pipeline.stages.paths import QUALITY, REPORT
 from pipeline.trial import TrialFacts
 from registry.errors import RegistryError
 from registry.evidence import ChampionEvidence, Evidence, keep_evidence
 from registry.gate import Verdict, judge
-from registry.history import Mode, Pointer
+from registry.history import Pointer
 from registry.manifest import VerifiedBundle
-from registry.pointers import champion, history, move
+from registry.pointers import champion, history
 from registry.trials import count_trials
 from registry.versions import Registry
 
-REFUSED = "refuse"
+REFUSED, CPU = "refuse", "cpu"
 UNSWITCHED = Switch()
 
 
@@ -61,7 +63,11 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one retrain did; `report` is the version's page, `checks` what its candles passed."""
+    """What one retrain did; `report` is the version's page, `checks` what its candles passed.
+
+    `served` tells whether the version waits for a flat market, `waited` what became of one that
+    waited before.
+    """
 
     target: Target
     ran: tuple[str, ...]
@@ -74,6 +80,8 @@ class Outcome:
     report: Path
     checks: Path
     evidence: Evidence
+    served: Served
+    waited: str = ""
 
 
 def retrain(
@@ -106,6 +114,7 @@ def retrain(
     try:
         with FileLock(path).acquire(timeout=0):
             require_same_service(target, places.registry, switch)
+            waited = _serve_pending(target, places, now)
             kept = kept_heads(target, places.registry)
             target = keeping(target, kept, places.registry, places.checkout / "conf")
             workspace = prepare(places.home, places.checkout, target.slot, target.choices)
@@ -115,7 +124,7 @@ def retrain(
             for market in target.market.members:
                 mark_revised(places.registry, target.store, target.series_of(market), now)
             built = candidates.collect(workspace, target.slot, target.plan.run)
-            outcome = _decide(target, places, built, now, ran)
+            outcome = replace(_decide(target, places, built, now, ran), waited=waited)
     except Timeout:
         raise RetryLater(
             "another retrain of this slot is running",
@@ -126,6 +135,10 @@ def retrain(
     return outcome
 
 
+def _serve_pending(target: Target, places: Places, now: pd.Timestamp) -> str:
+    return serve_pending(places.registry, target.slot, target.waiting, "retrain", now.isoformat())
+
+
 def _decide(
     target: Target, places: Places, built: Candidate, now: pd.Timestamp, ran: tuple[str, ...]
 ) -> Outcome:
@@ -133,31 +146,29 @@ def _decide(
     before = champion(registry.root, target.slot)
     TrialFacts.of_local(target.plan.local, "compose").count(registry.root, "retrain")
     note: dict[str, Any] = {KNOWN: list(built.revisions_known), "words": " ".join(_words(target))}
-    note |= {"task": task_digest(target.plan.stages["labels"])}
+    note |= {"task": task_digest(target.plan.stages["labels"]), CPU: cpu_family()}
     note |= {"parent": before.version} if before else {}
     added = registry.add(target.slot, built.files, registered_at=at, note=note)
     if costs := _costs(built, ran):
         registry.note(target.slot, added.version, "built", at, **costs)
     evidence = _evidence(built, registry, target, before)
     verdict = judge(evidence, target.plan.run.gate)
-    pointer = before
+    served = Served(before)
     if not _served_before(registry, target, added.version):
         keep_evidence(registry.root, target.slot, added.version, evidence)
         judged, trials = verdict.model_dump(mode="json"), count_trials(registry.root, target.slot)
         registry.note(target.slot, added.version, "judged", at, **judged, trials=trials)
         if verdict.outcome != REFUSED:
             _require_loadable(registry, target, added.version)
-            mode: Mode = "trade" if verdict.outcome == "promote" else "observe"
-            pointer = move(
-                registry.root,
-                target.slot,
-                added.version,
-                mode=mode,
+            wanted = Wanted(
+                slot=target.slot,
+                version=added.version,
+                mode="trade" if verdict.outcome == "promote" else "observe",
                 reason=verdict.sentence,
                 who="retrain",
-                at=at,
-                expected_generation=before.generation if before else 0,
+                generation=before.generation if before else 0,
             )
+            served = serve_when_flat(registry, wanted, target.waiting, at)
     return Outcome(
         target=target,
         ran=ran,
@@ -165,11 +176,12 @@ def _decide(
         version=added.version,
         created=added.created,
         verdict=verdict,
-        pointer=pointer,
+        pointer=served.pointer,
         before=before.version if before else None,
         report=target.slot.folder(registry.root) / added.version / REPORT.name,
         checks=places.home / FOLDER / str(target.slot) / QUALITY,
         evidence=evidence,
+        served=served,
     )
 
 
@@ -259,6 +271,7 @@ def _log(outcome: Outcome) -> None:
         "created": outcome.created,
         "verdict": outcome.verdict.outcome,
         "champion": outcome.pointer.version if outcome.pointer else None,
+        "pending_until": outcome.served.until or None,
         **outcome.candidate.metrics,
     }
     log.event("retrain_finished", **facts)

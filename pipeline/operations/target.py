@@ -20,6 +20,7 @@ from pipeline.market.exchanges.base import Exchange, Market
 from pipeline.market.exchanges.machine import Machine, silent
 from pipeline.market.pool import AnyMarket, Pool, only_market, parse_market
 from pipeline.market.store import CandleStore, Series
+from pipeline.operations.waiting import UNWAITED, Waiting
 from pipeline.pool_members import with_members
 from pipeline.settings import words_of
 from pipeline.stage_configs import Plan, plan_run
@@ -34,7 +35,7 @@ class Target:
     """One slot and everything needed to build or serve it.
 
     `pool` is the slot of the recipe's own pool, where the market is a member of it; `skip` are
-    heads that a retrain takes over from the champion.
+    heads that a retrain takes over from the champion, `waiting` says when it may swap that.
     """
 
     choices: Choices
@@ -45,6 +46,7 @@ class Target:
     store: CandleStore
     pool: Slot | None = None
     skip: tuple[str, ...] = ()
+    waiting: Waiting = UNWAITED
 
     @property
     def only_market(self) -> Market:

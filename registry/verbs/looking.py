@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from registry import pointers
 from registry.errors import RegistryError
 from registry.events import event_line, tags
+from registry.history import Pointer
 from registry.manifest import CARD
 from registry.marks import ROLES, marked, marks
+from registry.pending import pending
 from registry.slots import CHAMPION, Slot
 from registry.tables import (
     card_facts,
@@ -32,13 +34,14 @@ Found = TypeVar("Found")
 
 def list_(registry: Registry, told: Told) -> int:
     """Slots, their champions and how they scored."""
-    rows = [_slot_row(registry, slot) for slot in registry.slots()]
+    rows = [_slot_row(registry, slot, told.at) for slot in registry.slots()]
     if told.json:
         return print_json(rows)
     if not rows:
         print(f"No slots yet under {registry.root}.")
         return 0
-    shown = [{name: row[name] for name in row if name != "problem"} for row in rows]
+    hidden = {"problem"} if any(row["pending"] for row in rows) else {"problem", "pending"}
+    shown = [{name: row[name] for name in row if name not in hidden} for row in rows]
     print(f"{table(shown)}\n\nmajority: the balanced accuracy of always naming one class.")
     for row in rows:
         if row["problem"]:
@@ -46,7 +49,7 @@ def list_(registry: Registry, told: Told) -> int:
     return 0
 
 
-def _slot_row(registry: Registry, slot: Slot) -> dict[str, Any]:
+def _slot_row(registry: Registry, slot: Slot, at: str) -> dict[str, Any]:
     pointer, card, problem = None, {}, None
     try:
         pointer = pointers.champion(registry.root, slot)
@@ -57,6 +60,7 @@ def _slot_row(registry: Registry, slot: Slot) -> dict[str, Any]:
         "slot": str(slot),
         "champion": pointer.version if pointer else None,
         "mode": pointer.mode if pointer else None,
+        "pending": _waiting(registry, slot, pointer, at),
         "as_of": card.get("as_of"),
         "versions": len(registry.versions(slot)),
         "trials": count_trials(registry.root, slot),
@@ -64,6 +68,12 @@ def _slot_row(registry: Registry, slot: Slot) -> dict[str, Any]:
         "majority": majority_balanced_accuracy(card),
         "problem": problem,
     }
+
+
+def _waiting(registry: Registry, slot: Slot, pointer: Pointer | None, at: str) -> str | None:
+    """Version that would become champion at the next flat moment."""
+    waits = _unless_damaged(lambda _, named: pending(registry, named), registry, slot)
+    return waits.version if waits and not waits.outdated(pointer, at) else None
 
 
 def show_(registry: Registry, told: Told) -> int:

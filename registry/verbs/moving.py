@@ -11,6 +11,7 @@ from registry.events import TAGGED, UNTAGGED, promoted_by_gate, tags
 from registry.files import refused
 from registry.history import Mode, Pointer
 from registry.marks import mark, marked
+from registry.pending import PENDING, pending
 from registry.slots import Slot
 from registry.verbs.telling import ME, Told, reason, tell
 from registry.versions import Registry
@@ -23,11 +24,12 @@ _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 def promote(registry: Registry, told: Told) -> int:
     """Make a version champion; it trades only where the gate said so or a person confirms it."""
     pointers.existing(registry.root, told.slot)
+    if told.wait and not told.when_flat:
+        raise refused("--wait says how long --when-flat waits", where=ME, fix="give both")
     before = _before(registry, told.slot)
     mode, why = _mode(registry, told, before)
     told.check(registry, told.slot, told.version)
-    because: pointers.Because = {"reason": reason(told), "who": told.who, "at": told.at}
-    after = pointers.move(registry.root, told.slot, told.version, mode, **because)
+    after = _moved(registry, told, mode)
     undo = f"{ME} rollback {told.slot}"
     if before and before.version == after.version:
         undo = _promotion(registry, told.slot, before)
@@ -46,12 +48,17 @@ def pin(registry: Registry, told: Told) -> int:
     """Let the pinned or the challenger pointer stand on a version, or on none."""
     before = marked(registry.root, told.slot, told.role) if _readable(registry, told) else None
     version = None if told.version == NONE else told.version
+    if told.role == PENDING and version is not None:
+        fix = f"{ME} promote {told.slot} {version} --when-flat"
+        raise refused("a version is left pending by what waits for it", where=ME, fix=fix)
     because: pointers.Because = {"reason": reason(told), "who": told.who, "at": told.at}
     made = mark(registry.root, told.slot, told.role, version, **because)
     facts = {"slot": str(told.slot), "role": told.role}
     facts |= {"before": before.version if before else None, "after": made.version if made else None}
     now = f"{made.version} is {told.role} of {told.slot} now" if made else f"nothing is {told.role}"
     undo = f"{ME} pin {told.slot} {before.version if before else NONE} --as {told.role}"
+    if told.role == PENDING and before:
+        undo = f"{ME} promote {told.slot} {before.version} --when-flat"
     said = f"{now}; gc keeps it." if made else f"{now} of {told.slot} now."
     return tell(told, facts, said, f"To undo: {undo}")
 
@@ -77,6 +84,17 @@ def sign(registry: Registry, told: Told) -> int:
     return tell(told, facts, f"{told.slot} {told.version} is signed; every byte of it is intact.")
 
 
+def _moved(registry: Registry, told: Told, mode: Mode) -> Pointer:
+    if told.when_flat:
+        if told.serve is None:
+            fix = f"{ME} promote … --when-flat positions=file positions.path=FILE"
+            raise refused("who holds positions is not known to this command", where=ME, fix=fix)
+        moved: Pointer = told.serve(registry, told, mode)
+        return moved
+    because: pointers.Because = {"reason": reason(told), "who": told.who, "at": told.at}
+    return pointers.move(registry.root, told.slot, told.version, mode, **because)
+
+
 def _mode(registry: Registry, told: Told, before: Pointer | None) -> tuple[Mode, str]:
     """Mode of a promotion by hand, and why it is not the champion's where it is not."""
     trusted = promoted_by_gate(registry.events(told.slot, told.version))
@@ -92,6 +110,9 @@ def _mode(registry: Registry, told: Told, before: Pointer | None) -> tuple[Mode,
             fix=f"let it be observed, or confirm that it trades all the same: {ME} promote "
             f"{told.slot} {told.version} --trade",
         )
+    waits = pending(registry, told.slot) if told.when_flat and told.mode is None else None
+    if waits and waits.version == told.version:
+        return waits.mode, ""
     if told.mode is None and before and before.mode == "trade" and not (trusted or standing):
         return "observe", (
             f"{before.version} traded; {told.version} is observed, for the gate did not promote "

@@ -6,12 +6,14 @@ import argparse
 import json
 from collections.abc import Callable
 
+from registry.history import Mode, Pointer
 from registry.slots import Slot
 from registry.versions import Registry
 
 Told = argparse.Namespace
 Run = Callable[[Registry, Told], int]
 Check = Callable[[Registry, Slot, str], None]
+WhenFlat = Callable[[Registry, Told, Mode], Pointer]
 ME = "vintage registry"
 
 

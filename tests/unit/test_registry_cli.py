@@ -186,6 +186,7 @@ def test_list_shows_accuracy_beside_its_majority(
         "slot": str(SOL),
         "champion": "v0002",
         "mode": "observe",
+        "pending": None,
         "as_of": "2025-12-21T00:00Z",
         "versions": 2,
         "trials": 0,
