@@ -14,6 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from pipeline.certification import (
+    Certification,
+    certify,
+    last_fold,
+    newest_tested,
+    unlabelled_rows,
+)
 from pipeline.importance import loss_increases, sampled_rows
 from pipeline.labels.learned import Classes, LearnedRule
 from pipeline.models.base import Fitted, Floats, Model, Report, Rows, Samples
@@ -46,13 +53,17 @@ class PredictedFold:
 
 @dataclass(frozen=True, slots=True)
 class JudgedFold:
-    """What is kept of a fold when its model is gone; nothing of it is calibrated."""
+    """What is kept of a fold when its model is gone; nothing of it is calibrated.
+
+    `newest` is what it said of the rows that have no label yet, of the last fold alone.
+    """
 
     predictions: pd.DataFrame
     report: Report
     increases: Floats
     rule: LearnedRule | None
     raw: OutOfFoldRows
+    newest: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,16 @@ class HeadTask:
     def asked(self) -> list[Rows]:
         """The test rows of each fold that its importance is judged on."""
         return sampled_rows(self.folds)
+
+    @property
+    def last_fold(self) -> int:
+        """Number of the fold that the refit is held against."""
+        return last_fold(self.folds, self.samples.time)
+
+    @property
+    def newest(self) -> Rows:
+        """Table rows that have no label yet, which both are asked about."""
+        return unlabelled_rows(self.samples, self.model.lookback)
 
 
 class Fit(NamedTuple):
@@ -159,7 +180,35 @@ def judge_fold(task: HeadTask, number: int) -> JudgedFold:
     chance = generator(task.seed, number + 1, IMPORTANCE)
     tested = task.samples.take(task.asked[number]).judged(part.rule)
     increases = loss_increases(part.fitted, tested, task.model.lookback, chance)
-    return JudgedFold(part.predictions, part.fitted.report(), increases, part.rule, part.raw)
+    newest = _ask(part.fitted, task.samples, task.newest) if number == task.last_fold else None
+    return JudgedFold(
+        part.predictions, part.fitted.report(), increases, part.rule, part.raw, newest
+    )
+
+
+def certified(
+    task: HeadTask, last: JudgedFold, fitted: Fitted, learnt: tuple[CalibrationFit, CalibrationFit]
+) -> Certification:
+    """Ask the refit what the last fold's model was asked, each with its own calibrator.
+
+    Parameters
+    ----------
+    learnt
+        That of the refit, and that of the last fold.
+    """
+    samples, newest, unlabelled = task.samples, last.newest, task.newest
+    assert newest is not None
+    kept = newest_tested(last.raw.rows, samples.time, len(unlabelled))
+    rows = np.concatenate([samples.rows[last.raw.rows[kept]], unlabelled])
+    said = (
+        _ask(fitted, samples, rows),
+        np.concatenate([last.raw.probability[kept], newest]),
+    )
+    refit, fold = (
+        own.calibrator.apply(each) if own.calibrator else each
+        for each, own in zip(said, learnt, strict=True)
+    )
+    return certify(samples.classes, refit, fold, len(unlabelled))
 
 
 def generator(seed: int, fit: int, purpose: int = 0) -> np.random.Generator:
@@ -170,6 +219,13 @@ def generator(seed: int, fit: int, purpose: int = 0) -> np.random.Generator:
 def probability_columns(classes: tuple[str, ...], probability: Floats) -> dict[str, Floats]:
     """Probabilities as the columns of a prediction frame."""
     return {f"p_{name}": probability[:, k] for k, name in enumerate(classes)}
+
+
+def _ask(fitted: Fitted, samples: Samples, rows: Rows) -> Floats:
+    """Probabilities at table rows, shape (rows, classes), of which there may be none."""
+    if not len(rows):
+        return np.empty((0, len(samples.classes)))
+    return fitted.predict_proba(samples.table, rows)
 
 
 def _with_values(task: HeadTask, values: Floats) -> HeadTask:

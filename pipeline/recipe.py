@@ -33,3 +33,4 @@ class Recipe(Record):
     backtest: str
     calibration: str = "none"
     action_threshold: Annotated[float, Field(ge=0, le=1, description="probability to act on")]
+    challenger_share: Annotated[float, Field(ge=0, le=1, description="share of candles")] = 0.0

@@ -51,6 +51,7 @@ class RunFacts(Record):
     gate: GateConfig
     backtest: Profile
     action_threshold: float
+    challenger_share: float = 0.0
     feed: str
     models: dict[str, str]
 
@@ -112,6 +113,7 @@ def plan_run(composed: Composed, source: str = "") -> Plan:
         gate=_gate(composed),
         backtest=_profile(composed),
         action_threshold=composed.recipe.action_threshold,
+        challenger_share=composed.recipe.challenger_share,
         feed=exchange.feed,
         models={name: str(head["model"][TARGET]) for name, head in composed.heads.items()},
     )

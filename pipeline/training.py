@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline.certification import Certification
 from pipeline.errors import DataError
 from pipeline.evaluation.effective import independent_rows
 from pipeline.fold_fits import (
@@ -21,6 +22,7 @@ from pipeline.fold_fits import (
     JudgedFold,
     PredictedFold,
     Refit,
+    certified,
     predict_fold,
     probability_columns,
 )
@@ -60,7 +62,8 @@ class TrainedHead:
     (`pipeline.models.member_shares.training_shares` of that fold); with a learned label also
     ``label``, by what that fold's training rows taught.
     ``reports``, ``rules`` and ``calibrations`` have one entry for each fold and the refit's last;
-    ``importance`` is that of the folds' models, uncalibrated, on out-of-fold rows.
+    ``importance`` is that of the folds' models, uncalibrated, on out-of-fold rows;
+    ``certification`` holds the refit against the last of them, both calibrated.
     """
 
     predictions: pd.DataFrame
@@ -70,6 +73,7 @@ class TrainedHead:
     importance: list[Importance]
     rules: list[LearnedRule | None]
     calibrations: list[CalibrationFit]
+    certification: Certification | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +255,7 @@ def _trained(name: str, task: HeadTask, found: Mapping[Fit, JudgedFold | Refit])
         for part, (probability, fit) in zip(judged, folded, strict=True)
     ]
     learnt = [fit for _, fit in folded]
+    serving, last = served(learnt, calibrated_on(raw, samples, task.calibration)), task.last_fold
     return TrainedHead(
         predictions=pd.concat(frames).sort_index(),
         fitted=refit.fitted,
@@ -258,7 +263,8 @@ def _trained(name: str, task: HeadTask, found: Mapping[Fit, JudgedFold | Refit])
         reports=[*(part.report for part in judged), refit.fitted.report()],
         importance=_importance(samples, task.folds, [part.increases for part in judged]),
         rules=[*(part.rule for part in judged), refit.rule],
-        calibrations=[*learnt, served(learnt, calibrated_on(raw, samples, task.calibration))],
+        calibrations=[*learnt, serving],
+        certification=certified(task, judged[last], refit.fitted, (serving, learnt[last])),
     )
 
 

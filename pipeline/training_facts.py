@@ -38,7 +38,7 @@ def head_facts(samples: Samples, trained: TrainedHead, model: str, lookback: int
         table, ``classes`` in order of the label's index, ``class_shares``, ``paths`` (how often
         a tested row is predicted), ``fits`` (one for each fold, then the refit; moments are open
         times, blocks are unbroken spans of rows; ``calibration`` says on how many out-of-fold rows,
-        or why not) and ``importance``.
+        or why not), ``importance`` and ``certification`` (`pipeline.certification`).
     """
     table, rows = samples.table, len(samples.rows)
     width = len(table.columns)
@@ -62,6 +62,7 @@ def head_facts(samples: Samples, trained: TrainedHead, model: str, lookback: int
             )
         ],
         "importance": [asdict(column) for column in trained.importance],
+        **({"certification": asdict(agreed)} if (agreed := trained.certification) else {}),
     }
 
 

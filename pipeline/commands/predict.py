@@ -13,8 +13,10 @@ from pipeline.commands.arguments import checkout, parse, parser, with_words
 from pipeline.commands.console import progress
 from pipeline.config import home
 from pipeline.live.answers import NO_TRADE, Answer, HeadAnswer, Moment
+from pipeline.live.said import Said
 from pipeline.live.signals import CLASSES, HOLD, Signal
-from pipeline.operations.serve import predict
+from pipeline.operations.challenger import CHALLENGER
+from pipeline.operations.serve import keep, predict
 from pipeline.operations.target import resolve
 from registry.versions import Registry
 
@@ -25,6 +27,9 @@ What the champion says at the newest candle, head by head.
 A head of sell, hold and buy gives a signal. long_entry and short_entry give the probability of
 entering, beside the threshold of the backtest profile. An exit head speaks of an open trade, and
 none is given here. Other heads, such as high_vol, give the probability of each class.
+
+Every answer is kept in logs/signals, once for each version and candle. A challenger is asked as
+well: what it says is kept beside the answer, or is the answer at its share of the candles.
 """
 EXAMPLES = (
     "vintage predict recipe=demo",
@@ -41,13 +46,13 @@ def main(argv: Sequence[str]) -> int:
     with progress("predict") as show:
         target = resolve(asked.words, checkout() / "conf", home(), now, show)
         show(str(target.slot))
-        answer = predict(target, Registry(home() / "models" / "registry"))
-    age = (now - pd.Timestamp(answer.at.known_at)) / pd.Timedelta(hours=1)
-    facts = {**answer.to_dict(), "age_hours": round(age, 2)}
+        said = predict(target, Registry(home() / "models" / "registry"))
+    age = (now - pd.Timestamp(said.answer.at.known_at)) / pd.Timedelta(hours=1)
+    facts = {**said.to_dict(), "age_hours": round(age, 2)}
     log.event("signal", **facts)
-    print(json.dumps(facts) if asked.json else story(answer, age))
-    if answer.at.stands_in_for:
-        sys.stderr.write(f"warning: {_stand_in(answer.at)}\n")
+    print(json.dumps(facts) if asked.json else "\n".join([story(said.answer, age), *_beside(said)]))
+    for warning in _warnings(said, keep(said, home(), now)):
+        sys.stderr.write(f"warning: {warning}\n")
     return 0
 
 
@@ -66,6 +71,37 @@ def story(answer: Answer, age: float) -> str:
     lines += _heads(answer)
     notes = [note for note in (_held(answer), *_cautions(at, age)) if note]
     return "\n".join([*lines, *(f"\n{note}" for note in notes)])
+
+
+def _beside(said: Said) -> Iterator[str]:
+    """A line on the challenger, as what it answered or beside whom it was asked."""
+    if said.beside is None:
+        return
+    other, own = said.beside, said.answer.at.version
+    told = f"{other.at.version} says {_short(other)}"
+    if said.role == CHALLENGER:
+        share = f"{said.share:.0%} of the candles"
+        yield f"\n  Challenger: {own} answers this one of {share}; the champion {told}."
+    else:
+        yield f"\n  Shadow: the challenger {told}; logged, not acted on."
+
+
+def _short(answer: Answer) -> str:
+    """The action, or the likeliest class of each head where none speaks of entering."""
+    if answer.action:
+        return answer.action
+    heads = {name: head.probability for name, head in answer.heads.items() if head.probability}
+    return ", ".join(f"{name} {max(told, key=told.__getitem__)}" for name, told in heads.items())
+
+
+def _warnings(said: Said, unlogged: str) -> Iterator[str]:
+    at = said.answer.at
+    if at.stands_in_for:
+        yield _stand_in(at)
+    if said.why_not:
+        yield f"the challenger of {at.slot} said nothing: {said.why_not}"
+    if unlogged:
+        yield f"the answer is not in the signal log: {unlogged}"
 
 
 def _stand_in(at: Moment) -> str:

@@ -94,17 +94,32 @@ def _compare(argv: Sequence[str]) -> int:
             "vintage registry compare demo/SIM-BTC v0002 champion",
             "vintage registry compare upbit_pooled/KRW-ALL champion --against-slot "
             "upbit_hourly/KRW-SOL",
+            "vintage registry compare demo/SIM-BTC --live --since 2025-12-01T00:00Z",
         ],
     )
     made.add_argument("slot", metavar="SLOT")
-    made.add_argument("version", metavar="VERSION")
+    made.add_argument(
+        "version", metavar="VERSION", nargs="?", help="with --live the challenger, if not given"
+    )
     made.add_argument("against", metavar="AGAINST", nargs="?", default=CHAMPION)
     made.add_argument(
         "--against-slot", metavar="SLOT", help="the slot of AGAINST; default: the same"
     )
+    made.add_argument(
+        "--live", action="store_true", help="by the signal log: what both said in service"
+    )
+    made.add_argument("--since", metavar="MOMENT", help="with --live: candles from then on")
     made.add_argument("--root", type=Path, help="default: models/registry of the checkout")
     made.add_argument("--json", action="store_true", help="print one JSON object")
-    return _told(parse(made, argv))
+    asked = parse(made, argv)
+    if asked.live and asked.against_slot:
+        made.error("--live holds versions of one slot against each other: leave --against-slot out")
+    if asked.live:
+        lived = importlib.import_module("pipeline.commands.live_comparison")
+        return int(lived.tell_live(asked, Registry(asked.root or default_root())))
+    if asked.version is None or asked.since:
+        made.error("--since is for --live" if asked.version else "which VERSION is to be compared?")
+    return _told(asked)
 
 
 def _told(asked: Namespace) -> int:

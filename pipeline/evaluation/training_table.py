@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from registry.tables import cell
+from registry.tables import cell, refit_line
 
 Facts = dict[str, Any]
 Rows = list[list[Any]]
@@ -51,6 +51,8 @@ def _head(head: Facts) -> Iterator[str]:
         f"({head['bytes'] / 2**20:.1f} MiB of features): {shares}."
     )
     yield from ("", *_markdown(FITS, fit_rows(head)), "")
+    if agreed := head.get("certification"):
+        yield from (f"The refit, which is served: {refit_line(agreed)}.", "")
     yield from _learned([fit for fit in head["fits"] if "learned" in fit])
     yield "Moments are open times in UTC. Out of fold, each row judged by its own fold's model:"
     predicted = tuple(f"predicted {name}" for name in head["classes"])

@@ -152,6 +152,7 @@ def _card(workspace: Workspace, slot: Slot, run: RunFacts, told: Node) -> Card:
     stages = {name: read_yaml(workspace.path(TOLD / f"{name}.yaml")) for name in STAGES}
     manifest = _json(workspace, paths.RAW_MANIFEST)
     details = _json(workspace, paths.HEADS)
+    training = _json(workspace, paths.TRAINING_REPORT)["heads"]
     libraries: dict[str, str] = {}
     for stage in stages.values():
         libraries |= stage["libraries"]
@@ -171,12 +172,19 @@ def _card(workspace: Workspace, slot: Slot, run: RunFacts, told: Node) -> Card:
         quality=_json(workspace, paths.QUALITY),
         config={name: stage["config"] for name, stage in stages.items()}
         | {"signal": {"action_threshold": run.action_threshold}},
+        certification=_certification(training),
         seeds=dict(_seeds({name: stage["config"] for name, stage in stages.items()})),
         code={name: stage["code"] for name, stage in stages.items()},
         libraries=dict(sorted(libraries.items())),
         reproducible=stages["train"]["config"]["device"] == "cpu",
-        notes=_notes(_json(workspace, paths.TRAINING_REPORT)["heads"]) + _kept(told),
+        notes=_notes(training) + _kept(told),
     )
+
+
+def _certification(heads: Mapping[str, Node]) -> Node | None:
+    """The refit of each head beside the model of its last fold, where its training told it."""
+    told = {name: head["certification"] for name, head in heads.items() if "certification" in head}
+    return told or None
 
 
 def _seeds(node: Any, where: str = "") -> Iterator[tuple[str, int]]:

@@ -24,6 +24,7 @@ from pipeline.market.pool import Pool
 from pipeline.operations import candidate as candidates
 from pipeline.operations.build_run import reproduce
 from pipeline.operations.candidate import Candidate
+from pipeline.operations.challenger import challenge
 from pipeline.operations.comparing import Side, difference, money
 from pipeline.operations.keeping import keeping, kept_heads, lay_out
 from pipeline.operations.later_rows import later_side
@@ -169,6 +170,8 @@ def _decide(
                 generation=before.generation if before else 0,
             )
             served = serve_when_flat(registry, wanted, target.waiting, at)
+        else:
+            challenge(target, registry, added.version, evidence, at)
     return Outcome(
         target=target,
         ran=ran,

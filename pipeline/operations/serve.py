@@ -1,21 +1,17 @@
-"""What one slot says: champion, newest candles, every head's answer."""
+"""What one slot says: champion, newest candles, every head's answer, and the challenger beside."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
-from pipeline.choices import RECIPE
-from pipeline.config import Node
-from pipeline.errors import ConfigError, DataError
-from pipeline.evaluation.backtest.signals import THRESHOLDS
-from pipeline.evaluation.trading import ROLES
-from pipeline.live.answers import Answer
-from pipeline.live.predictor import Predictor, Serving
+from pipeline import log
+from pipeline.live.log import Role, SignalLog
+from pipeline.live.said import Said, is_challengers
 from pipeline.live.served import served
-from pipeline.market.candles import duration, moment
-from pipeline.market.pool import MEMBERS
-from pipeline.market.pool_quality import LEFT_OUT
-from pipeline.market.sync import sync
+from pipeline.operations.answering import answer_of
+from pipeline.operations.challenger import ask_challenger
 from pipeline.operations.target import Target
 from registry.errors import RegistryError
 from registry.pointers import champion
@@ -23,51 +19,52 @@ from registry.slots import Slot
 from registry.versions import Registry
 
 
-def predict(target: Target, registry: Registry) -> Answer:
+def predict(target: Target, registry: Registry) -> Said:
     """What the heads of the slot's champion say at the last candle closed at as_of.
 
-    Entries and exits are held against the thresholds that the champion's backtest profile
-    states, or another profile that the words name.
-
     A member of the recipe's own pool without a champion of its own is answered by the pool's.
-
     While the champion is damaged the nearest intact champion before it answers, and says so.
+
+    A challenger is asked as well. It answers in the champion's place at the candles of its share,
+    if it was asked the same question and the champion is intact; else what it says stands beside
+    the answer. Whatever fails in it leaves the champion's answer as it is.
 
     Raises
     ------
     RegistryError
         When the slot has no champion, or neither it nor one before is intact.
+    ConfigError
+        When the champion was trained on another feed or timeframe, or not on this market.
     DataError
         When the candles do not reach as_of.
     """
-    market = target.only_market.name
     slot = serving_slot(target, registry)
     found = served(registry, slot, target.plan.plugins)
     if found is None:
         raise RegistryError(
             f"there is no champion yet ({slot}). To do: vintage retrain {_words(target, slot)}."
         )
-    card = found.verified.card()
-    _require_same(card, target)
-    _require_learned(card, market)
-    serving = Serving(
-        mode=found.pointer.mode,
-        action_threshold=card["config"]["signal"]["action_threshold"],
-        trained_until=card["as_of"],
-        thresholds=_thresholds(card, target),
-        stands_in_for=found.stands_in_for,
-    )
-    predictor = Predictor.load(slot, found.verified, serving, target.plan.plugins)
-    return predictor.answer(_candles(target, predictor.memory), market)
+    own = answer_of(target, slot, found)
+    asked, share = ask_challenger(target, registry, slot, found), target.plan.run.challenger_share
+    role: Role = "stand_in" if found.stands_in_for else "champion"
+    its_turn = is_challengers(own.at.market, own.at.candle, share)
+    if asked.answer and asked.may_answer and its_turn and role == "champion":
+        return Said(asked.answer, "challenger", share, own)
+    return Said(own, role, share, asked.answer, asked.why_not)
 
 
-def _thresholds(card: Node, target: Target) -> dict[str, float]:
-    """Of each role that the profile acts on; none of a card that was written without a profile."""
-    named = target.choices.backtest != RECIPE or "backtest" in target.choices.set
-    own: Node = card["config"]["evaluate"].get("backtest", {})
-    profile = target.plan.run.backtest.model_dump() if named else own
-    found = {role: profile.get(THRESHOLDS[column]) for role, (column, _) in ROLES.items()}
-    return {role: value for role, value in found.items() if value is not None}
+def keep(said: Said, home: Path, now: pd.Timestamp) -> str:
+    """Write what was said to the signal log; why it could not be, or nothing.
+
+    The log is no condition of an answer: a full disk costs the line alone.
+    """
+    try:
+        SignalLog.below(home).keep(said.lines(now.isoformat()))
+    except (OSError, RegistryError) as error:
+        at = said.answer.at
+        log.event("signal_not_logged", slot=at.slot, candle=at.candle, why=str(error))
+        return str(error)
+    return ""
 
 
 def serving_slot(target: Target, registry: Registry) -> Slot:
@@ -82,49 +79,3 @@ def _words(target: Target, slot: Slot) -> str:
     return " ".join(
         f"market={slot.market}" if word.startswith("market=") else word for word in words
     )
-
-
-def _require_learned(card: Node, market: str) -> None:
-    """Refuse a member that was left out of what the pool's model learned from."""
-    member = card["quality"].get(MEMBERS, {}).get(market, {})
-    if LEFT_OUT in member:
-        raise ConfigError(
-            f"the champion did not learn from {market}, which was left out",
-            where=card["slot"],
-            found=member[LEFT_OUT],
-            fix="correct its candles and retrain",
-        )
-
-
-def _require_same(card: Node, target: Target) -> None:
-    run = target.plan.run
-    for name, asked in (("feed", run.feed), ("timeframe", run.timeframe)):
-        if card[name] != asked:
-            raise ConfigError(
-                f"the champion was trained on another {name}",
-                where=str(target.slot),
-                found=asked,
-                expected=card[name],
-                fix="give the words that it was trained with, or retrain with these",
-            )
-
-
-def _candles(target: Target, memory: int) -> pd.DataFrame:
-    timeframe = target.plan.run.timeframe
-    step = duration(timeframe)
-    end = moment(target.plan.run.as_of).floor(step)
-    start = end - memory * step
-    held = target.store.span(target.series)
-    if target.exchange.reachable and (held is None or held.last + step < end):
-        sync(target.store, target.exchange, target.only_market.instrument, timeframe, start, end)
-    candles = target.store.read(target.series, start, end)
-    if candles.empty or candles.index[-1] + step < end:
-        found = candles.index[-1].isoformat() if len(candles) else "none"
-        raise DataError(
-            "the newest candle is not in the store",
-            where=str(target.series),
-            found=found,
-            expected=(end - step).isoformat(),
-            fix="vintage data sync, or an earlier as_of",
-        )
-    return candles

@@ -216,7 +216,7 @@ def test_any_member_is_answered_by_the_one_champion(ran: Ran) -> None:
     table = FeatureTable.from_frame(read_frame(ran.path(paths.FEATURES / "scale_free.parquet")))
     said = set()
     for name in NAMES:
-        signal = predict(asked(ran, f"market={name}"), registry).signal
+        signal = predict(asked(ran, f"market={name}"), registry).answer.signal
         assert signal is not None
         assert (signal.slot, signal.market, signal.version) == (str(POOL), name, "v0001")
         assert signal.candle == "2025-12-19T23:00:00+00:00"

@@ -150,7 +150,7 @@ def test_a_fit_sees_its_training_rows_and_no_other() -> None:
 def test_a_fold_is_predicted_by_its_own_fit() -> None:
     rows, recorder = joined_rows(), Recorder()
     trained = train_head(rows, recorder, TwoFolds(), seed=7)
-    asked = recorder.asked_of(rows.table)
+    asked = recorder.asked_of(rows.table)[:2]  # then the refit is held against the last of them
     assert [number for number, _ in asked] == [0, 1]
     for (_, seen), fold in zip(asked, trained.folds, strict=True):
         np.testing.assert_array_equal(seen, rows.rows[fold.test])

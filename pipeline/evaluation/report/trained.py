@@ -10,6 +10,7 @@ from pipeline.evaluation.report.facts import Facts, HeadFacts
 from pipeline.evaluation.report.figures import count, percent, plain, size, things, words
 from pipeline.evaluation.report.layout import Place, figure, lede, pairs, section, table
 from pipeline.evaluation.report.markup import Content, Html, bare, join, tag
+from registry.tables import refit_line
 
 SHADES = 6
 TIMES = " \N{MULTIPLICATION SIGN} "
@@ -45,6 +46,8 @@ def _given(facts: Facts) -> Iterator[tuple[str, Content]]:
     yield "Shape", TIMES.join(map(count, facts["shape"]))
     shared = "; windows overlap and share it" if looks_back else ""
     yield "Feature table", f"{size(facts['bytes'])}{shared}"
+    if agreed := facts.get("certification"):
+        yield "Refit, which is served", refit_line(agreed)
 
 
 def _shares(shares: Facts) -> Html:
