@@ -278,12 +278,30 @@ def test_who_forgets_follows_a_market_that_changes() -> None:
     ends_at = time + pd.Timedelta(days=1)
     whole = np.arange(days)
     samples = Samples(table, whole, label.astype("int8"), np.ones(days), ends_at, CLASSES)
-    same = OutOfFoldRows(whole, np.full((days, 3), 1 / 3), samples.label)
+    nearly = np.full((days, 3), 1 / 3) + np.resize([0.001, -0.001, 0.0, 0.002], (days, 1)) * [
+        1,
+        0,
+        -1,
+    ]
+    same = OutOfFoldRows(whole, nearly, samples.label)
     found, learnt = calibrated_fold([], same, samples, RECENT)
     assert learnt.times == -(-days // 5) - 1
-    np.testing.assert_array_equal(found[:5], 1 / 3)
+    np.testing.assert_array_equal(found[:5], nearly[:5])
     np.testing.assert_allclose(found[300:450].mean(axis=0), [0.6, 0.3, 0.1], atol=0.08)
     np.testing.assert_allclose(found[600:].mean(axis=0), [0.1, 0.3, 0.6], atol=0.08)
+
+
+@ALL
+def test_who_says_the_same_of_every_row_is_left_at_that(calibration: Calibration) -> None:
+    class Same(TooSure):
+        def predict_proba(self, table: FeatureTable, rows: Rows) -> np.ndarray:
+            return np.tile([0.2, 0.5, 0.3], (len(rows), 1))
+
+    trained = train_head(made_samples(1.0, rows=900), Same(), FORWARD, 7, calibration)
+    said = trained.predictions[[f"p_{name}" for name in CLASSES]].drop_duplicates()
+    assert said.to_numpy().tolist() == [[0.2, 0.5, 0.3]]
+    assert trained.calibrations[-1].calibrator is None
+    assert trained.calibrations[0].why_not == "its model says the same of every row"
 
 
 def test_few_rows_change_little_and_scaling_is_that_of_a_library() -> None:
@@ -403,7 +421,8 @@ def test_learned_classes_are_those_of_each_rows_own_fold() -> None:
     @dataclass(frozen=True)
     class Half(TooSure):
         def predict_proba(self, table: FeatureTable, rows: Rows) -> np.ndarray:
-            return np.tile([0.5, 0.5], (len(rows), 1))
+            odd = 0.001 * (rows % 2)[:, None]
+            return np.hstack([0.5 + odd, 0.5 - odd])
 
     features, labels = growing()
     rows, recorder = samples_of((features, labels)), Recorder()
