@@ -28,6 +28,7 @@ Under the root, a slot is a folder::
     upbit_hourly/KRW-SOL/history.jsonl        every move of that pointer, append-only
     upbit_hourly/KRW-SOL/marks.jsonl          moves of challenger and pinned, append-only
     upbit_hourly/KRW-SOL/trials.jsonl         every configuration that was tried, append-only
+    upbit_hourly/KRW-SOL/budget.jsonl         every test that could let it trade, append-only
 
 The package needs the standard library and pydantic, and nothing of the pipeline.
 """

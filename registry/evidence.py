@@ -41,8 +41,10 @@ class MoneyEvidence(BaseModel):
     Both were traded by one profile on the candles whose rows both predicted out of fold.
     `daily_difference` is the mean over `days` (of UTC) of the candidate's net return less the
     champion's, as a share of the equity, `low` and `high` the ends of its 90 % interval by the
-    block bootstrap of paired days; on `differing_days` the two came to different money.
-    `candidate_return` and `champion_return` are those of the whole span.
+    block bootstrap of paired days, `daily_difference_p` the one-sided probability of at least this
+    mean between versions that earn the same, None where an older evaluation did not tell; on
+    `differing_days` the two came to different money. `candidate_return` and `champion_return` are
+    those of the whole span.
     """
 
     model_config = _STRICT
@@ -56,6 +58,7 @@ class MoneyEvidence(BaseModel):
     daily_difference: float = 0.0
     low: float = 0.0
     high: float = 0.0
+    daily_difference_p: float | None = None
 
     @property
     def word(self) -> Word:
@@ -84,15 +87,49 @@ class MoneyEvidence(BaseModel):
         return f", for only {self.differing_days} days differ and {FEW_DAYS} are needed"
 
 
+class HeadLikeness(BaseModel):
+    """A head's answers beside the champion's, on the rows that both predicted out of fold.
+
+    `rank_correlation` is Spearman's, of the mean class; a signal rate is the share of rows whose
+    most probable class is a side, a calibration error the mean distance of probabilities from how
+    often it then happened.
+    """
+
+    model_config = _STRICT
+
+    head: str
+    rows: Annotated[int, Field(gt=0)]
+    rank_correlation: float
+    signal_rate: float
+    champion_signal_rate: float
+    calibration_error: float
+    champion_calibration_error: float
+
+
+class Certification(BaseModel):
+    """A head's final refit beside its newest fold's model, on rows that neither learnt from."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+
+    head: str
+    rows: Annotated[int, Field(ge=0)]
+    rank_correlation: float | None
+    signal_rate: float
+    fold_signal_rate: float
+
+
 class ChampionEvidence(BaseModel):
     """The candidate against the champion on rows that neither was fitted on.
 
     `log_loss_difference` is candidate minus champion, mean over the common rows, in nats, `low`
     and `high` the ends of its 90 % interval; `common_moments` are the candles that these rows
-    stand on, fewer where several markets or heads share them. `diebold_mariano_p` is of equal
-    losses, None where too few rows are independent, `mcnemar_p` of being right equally often, and
-    `money` is what both came to after costs: told, not judged by. `is_newer` says that the
-    champion knows later candles than the candidate.
+    stand on, fewer where several markets or heads share them. `log_loss_p` and `direction_loss_p`
+    are the one-sided probabilities of at least this improvement between equal models, the second
+    of `direction_loss_difference`, the squared error of sell against buy among the rows that
+    moved, None where no head tells them apart. `diebold_mariano_p` is of equal
+    losses, None where too few rows are independent, `mcnemar_p` of being right equally often:
+    both told, not judged by. `money` is what both came to after costs, `likeness` how alike their
+    answers are. `is_newer` says that the champion knows later candles than the candidate.
     """
 
     model_config = _STRICT
@@ -105,11 +142,15 @@ class ChampionEvidence(BaseModel):
     log_loss_difference: float | None = None
     low: float | None = None
     high: float | None = None
+    log_loss_p: float | None = None
+    direction_loss_difference: float | None = None
+    direction_loss_p: float | None = None
     diebold_mariano_p: float | None = None
     mcnemar_p: float | None = None
     why_not: str = ""
     is_newer: bool = False
     money: MoneyEvidence | None = None
+    likeness: tuple[HeadLikeness, ...] = ()
 
     @model_validator(mode="after")
     def _check_comparison(self) -> Self:
@@ -151,11 +192,14 @@ class Evidence(BaseModel):
     """What is known of a candidate; figures are out-of-fold.
 
     `brier_skill` is 1 - Brier(model) / Brier(training shares): above 0 is better than its
-    baseline; `brier_skill_low` is the lower end of its one-sided 95 % interval. The same of
+    baseline; `brier_skill_low` is the lower end of its one-sided 95 % interval, `brier_skill_p`
+    the probability of at least this skill where there is none, None where an older evaluation did
+    not tell. The same of
     sell against buy among the rows that moved is `direction_skill`, None where no head tells
     them apart; `direction_effective_rows` is how many independent rows moved, None where an older
     evaluation did not tell. `finite` says whether all of its figures are, `chronological` whether
-    the models of the folds were trained on candles before their tests alone.
+    the models of the folds were trained on candles before their tests alone; `certified` holds
+    the final refits against them, empty where nobody did.
     """
 
     model_config = _STRICT
@@ -165,11 +209,14 @@ class Evidence(BaseModel):
     effective_rows: float
     brier_skill: float
     brier_skill_low: float
+    brier_skill_p: float | None = None
     direction_skill: float | None = None
     direction_skill_low: float | None = None
+    direction_skill_p: float | None = None
     direction_effective_rows: float | None = None
     balanced_accuracy: float
     classes: Annotated[int, Field(ge=2)]
+    certified: tuple[Certification, ...] = ()
     champion: ChampionEvidence | None = None
 
 

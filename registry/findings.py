@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.draws import BUDGET, damaged_draws
 from registry.errors import RegistryError
 from registry.files import Journal
 from registry.history import HISTORY, State
@@ -33,6 +34,7 @@ def findings(root: Path, slot: Slot) -> Iterator[Finding]:
         yield Finding(str(slot), None, f"champion.json: {state.problem}")
     yield from _damaged(slot, None, HISTORY, state.damaged)
     yield from _damaged(slot, None, LEDGER, damaged_trials(root, slot))
+    yield from _damaged(slot, None, BUDGET, damaged_draws(root, slot))
     yield from _damaged(slot, None, MARKS, damaged_marks(root, slot))
     for path in sorted(place.glob("v*.events.jsonl")):
         version = path.name.split(".")[0]

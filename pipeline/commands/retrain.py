@@ -81,6 +81,7 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "kept": {name: kept.model_dump() for name, kept in outcome.target.choices.skip.items()},
         "verdict": outcome.verdict.outcome,
         "reason": outcome.verdict.sentence,
+        **outcome.verdict.test,
         "champion": outcome.pointer.version if outcome.pointer else None,
         "mode": outcome.pointer.mode if outcome.pointer else None,
         "previous_champion": outcome.before,

@@ -13,13 +13,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.bootstrap import SEED, Ints, blocks_of, drawn_sums, interval, spans_of
+from pipeline.evaluation.bootstrap import (
+    SEED,
+    Blocks,
+    Floats,
+    Ints,
+    blocks_of,
+    drawn_sums,
+    interval,
+    spans_of,
+)
+from pipeline.evaluation.chance import chance
+from pipeline.evaluation.measures import BUY, SELL, odds
 from pipeline.evaluation.metrics import log_loss, probabilities
 from pipeline.evaluation.statistics import diebold_mariano, mcnemar
 from registry.evidence import Word, word_of
 
 NO_ROWS = "no candle was predicted out of fold by both"
-DIFFERENCE, HITS = "difference", "hits"
+DIFFERENCE, HITS, DIRECTION = "difference", "hits", "direction"
 FEWEST_HORIZONS = 20  # of common rows; on fewer, Diebold and Mariano's p is too small too often
 
 
@@ -47,6 +58,9 @@ class Difference:
     `log_loss_difference` is candidate minus champion, mean over the rows, in nats; `low` and
     `high` are its 90 % interval by the block bootstrap of paired rows. `common_moments` are the
     candles that the rows stand on, however many markets and heads share them.
+    `log_loss_p` is the one-sided probability of a difference at least as far below 0 between equal
+    models, `direction_loss_difference` and `direction_loss_p` the same of the squared error of
+    sell against buy among the rows that moved, None where no head tells these apart.
     `diebold_mariano_p` is of equal log loss, None for moments of fewer than `FEWEST_HORIZONS`,
     `mcnemar_p` of naming the right class equally often.
     """
@@ -58,6 +72,9 @@ class Difference:
     log_loss_difference: float = 0.0
     low: float = 0.0
     high: float = 0.0
+    log_loss_p: float = 1.0
+    direction_loss_difference: float | None = None
+    direction_loss_p: float | None = None
     diebold_mariano_p: float | None = None
     mcnemar_p: float = 1.0
 
@@ -150,6 +167,8 @@ def _paired(ours: OutOfFold, theirs: OutOfFold) -> pd.DataFrame:
     loss = log_loss(each[0], happened) - log_loss(each[1], happened)
     right = [(chances.argmax(axis=1) == happened).astype("int64") for chances in each]
     columns = {DIFFERENCE: loss, HITS: right[0] - right[1], "ends_at": mine["ends_at"]}
+    columns[DIRECTION] = _direction_losses(each[0], happened, ours.classes)
+    columns[DIRECTION] -= _direction_losses(each[1], happened, ours.classes)
     table = pd.DataFrame(columns, common)[agreed]
     return table.droplevel("trade") if "trade" in common.names else table
 
@@ -157,9 +176,9 @@ def _paired(ours: OutOfFold, theirs: OutOfFold) -> pd.DataFrame:
 def _difference(paired: pd.DataFrame, timeframe: str) -> Difference:
     blocks = blocks_of(paired, timeframe)
     loss = paired[DIFFERENCE].to_numpy("float64")
-    columns = np.column_stack([loss, np.ones(len(loss))])
-    sums = drawn_sums(columns, blocks, np.random.default_rng(SEED))
-    low, high = interval(sums[:, 0] / sums[:, 1], blocks.widening)
+    means = _means(loss, blocks)
+    direction, direction_p = _direction(paired.dropna(subset=DIRECTION), timeframe)
+    low, high = interval(means, blocks.widening)
     moment, last_seen = spans_of(paired, timeframe)
     by_moment = np.bincount(moment, loss, blocks.moments).astype("float64")
     hits = np.bincount(moment, paired[HITS].to_numpy("float64"), blocks.moments)
@@ -173,6 +192,36 @@ def _difference(paired: pd.DataFrame, timeframe: str) -> Difference:
         log_loss_difference=float(loss.mean()),
         low=low,
         high=high,
+        log_loss_p=chance(-means, blocks),
+        direction_loss_difference=direction,
+        direction_loss_p=direction_p,
         diebold_mariano_p=diebold_mariano(by_moment, horizon) if enough else None,
         mcnemar_p=mcnemar(int((chosen > 0).sum()), int((chosen < 0).sum())),
     )
+
+
+def _direction(paired: pd.DataFrame, timeframe: str) -> tuple[float | None, float | None]:
+    """Mean difference of the direction loss and its p; None where no row tells of it."""
+    if paired.empty:
+        return None, None
+    blocks = blocks_of(paired, timeframe)
+    means = _means(paired[DIRECTION].to_numpy("float64"), blocks)
+    return float(means[0]), chance(-means, blocks)
+
+
+def _direction_losses(chances: Floats, happened: Ints, classes: tuple[str, ...]) -> Floats:
+    """Squared error of sell against buy where the row moved, NaN elsewhere, shape (rows,)."""
+    found = np.full(len(happened), np.nan)
+    if not {SELL, BUY} < {*classes}:
+        return found
+    pair = [classes.index(name) for name in (SELL, BUY)]
+    moved = np.isin(happened, pair)
+    found[moved] = (odds(chances[moved][:, pair]) - (happened[moved] == pair[1])) ** 2
+    return found
+
+
+def _means(values: Floats, blocks: Blocks) -> Floats:
+    """Mean of the rows, and of the rows of each draw, shape (1 + draws,)."""
+    columns = np.column_stack([values, np.ones(len(values))])
+    sums = drawn_sums(columns, blocks, np.random.default_rng(SEED))
+    return np.asarray(sums[:, 0] / sums[:, 1])

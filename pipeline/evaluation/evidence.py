@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pipeline.evaluation.metrics import Scores
-from registry.conditions import FEW, GateConfig
+from registry.conditions import FEW, PORTION, GateConfig
 from registry.evidence import ChampionEvidence, Evidence
 from registry.gate import Verdict, judge
 
@@ -52,8 +52,10 @@ def evidence_of(
         effective_rows=min(head["effective_rows"] for head in scores.values()),
         brier_skill=weakest["brier_skill"],
         brier_skill_low=weakest["brier_skill_low"],
+        brier_skill_p=_likeliest(scores.values(), "brier_skill_p"),
         direction_skill=astray.get("direction_skill"),
         direction_skill_low=astray.get("direction_skill_low"),
+        direction_skill_p=_likeliest(directed, "direction_skill_p"),
         direction_effective_rows=min(
             (head[MOVED] for head in directed if MOVED in head), default=None
         ),
@@ -70,16 +72,26 @@ def judge_alone(evidence: Evidence, gate: GateConfig) -> dict[str, Any]:
     -------
     dict
         ``verdict``: promote, observe, refuse, or undecidable (an observe for want of
-        independent rows); ``outcome``: the gate's own word; ``sentence``; ``conditions``.
+        independent rows); ``outcome``: the gate's own word; ``sentence``; ``conditions``;
+        ``level``: that of a whole portion of the yearly error, and ``p``, which it is held to.
     """
     verdict = judge(evidence, gate)
-    few = any(each.name in FEW and not each.passed for each in verdict.conditions)
+    asked = tuple(each for each in verdict.conditions if each.name != PORTION)
+    verdict = verdict.model_copy(update={"conditions": asked})
+    few = any(each.name in FEW and not each.passed for each in asked)
     undecidable = verdict.outcome == "observe" and few
     return {
         "verdict": UNDECIDABLE if undecidable else verdict.outcome,
         "sentence": _sentence(verdict),
-        **verdict.model_dump(mode="json", exclude={"sentence"}),
+        **verdict.model_dump(mode="json", include={"outcome", "conditions", "level", "p"}),
     }
+
+
+def _likeliest(heads: Iterable[Scores], name: str) -> float | None:
+    """The p of the head that luck explains best; None where one does not tell its own."""
+    told = [head.get(name) for head in heads]
+    known = [p for p in told if p is not None]
+    return max(known) if known and len(known) == len(told) else None
 
 
 def _sentence(verdict: Verdict) -> str:

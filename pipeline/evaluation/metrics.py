@@ -26,6 +26,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from pipeline.evaluation.bootstrap import Blocks, blocks_of, deviation, interval
+from pipeline.evaluation.chance import chance
 from pipeline.evaluation.effective import effective_rows
 from pipeline.evaluation.measures import Outcomes, direction_figures, mean_figures, odds
 from pipeline.evaluation.measures import brier as brier  # noqa: PLC0414 - offered here too
@@ -74,9 +75,10 @@ def score_head(joined: pd.DataFrame, classes: tuple[str, ...], timeframe: str) -
     -------
     dict
         The flat names above, and ``brier_skill_low``, the lower end of its one-sided 95 %
-        interval by the block bootstrap; for a head that tells sell from buy and from something
-        between, also ``direction_skill``, ``direction_skill_low``, ``direction_effective_rows``
-        and ``direction_auc``, of sell against buy among the rows that moved; not rounded.
+        interval by the block bootstrap, and ``brier_skill_p``, see `chance`; for a head that
+        tells sell from buy and from something between, also ``direction_skill``,
+        ``direction_skill_low``, ``direction_skill_p``, ``direction_effective_rows`` and
+        ``direction_auc``, of sell against buy among the rows that moved; not rounded.
     """
     outcomes = outcomes_of(joined, classes, timeframe)
     probability, base = probabilities(joined, classes), outcomes.against["brier_skill"]
@@ -89,6 +91,7 @@ def score_head(joined: pd.DataFrame, classes: tuple[str, ...], timeframe: str) -
         "effective_rows": effective_rows(joined, timeframe),
         "detectable_skill": POWER * deviation(skill, widened),
         "brier_skill_low": interval(skill, widened)[0],
+        "brier_skill_p": chance(skill, outcomes.blocks),
     }
     if not outcomes.has_direction:
         return scores
@@ -211,6 +214,7 @@ def _direction(probability: Floats, outcomes: Outcomes) -> Scores:
     return {
         "direction_skill": float(skill[0]),
         "direction_skill_low": low,
+        "direction_skill_p": chance(skill, outcomes.moves),
         "direction_auc": 0.5 if np.isnan(area) else area,
     }
 

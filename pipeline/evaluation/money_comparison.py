@@ -15,6 +15,7 @@ import pandas as pd
 
 from pipeline.evaluation.backtest import Setup
 from pipeline.evaluation.bootstrap import SEED, Floats, drawn_sums, interval, over_moments
+from pipeline.evaluation.chance import chance
 from pipeline.evaluation.comparison import NO_ROWS, OutOfFold, not_evidence
 from pipeline.evaluation.trading import SIDES, Predicted, Trading, signals_of, trade
 from pipeline.market.candles import duration
@@ -102,8 +103,8 @@ def _evidence(traded: list[Trading], horizon: int) -> MoneyEvidence:
     daily: Floats = mine - other
     days = len(daily)
     blocks = over_moments(days, horizon)
-    sums = drawn_sums(daily[:, None], blocks, np.random.default_rng(SEED))[:, 0]
-    low, high = interval(sums / days, blocks.widening)
+    means = drawn_sums(daily[:, None], blocks, np.random.default_rng(SEED))[:, 0] / days
+    low, high = interval(means, blocks.widening)
     candidate, champion = (float(np.prod(1 + one) - 1) for one in (mine, other))
     return MoneyEvidence(
         comparable=True,
@@ -114,4 +115,5 @@ def _evidence(traded: list[Trading], horizon: int) -> MoneyEvidence:
         daily_difference=float(daily.mean()),
         low=low,
         high=high,
+        daily_difference_p=chance(means, blocks),
     )

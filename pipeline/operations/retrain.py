@@ -12,22 +12,15 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from pipeline import log
-from pipeline.errors import RetryLater, VintageError
-from pipeline.evaluation.backtest import Setup
-from pipeline.evaluation.comparison import NO_ROWS, Difference
-from pipeline.evaluation.evidence import evidence_of
-from pipeline.frames import read_frame
+from pipeline.errors import RetryLater
 from pipeline.live.first_load import require_loadable
 from pipeline.live.task import task_digest
-from pipeline.market.candles import moment
-from pipeline.market.pool import Pool
 from pipeline.operations import candidate as candidates
 from pipeline.operations.build_run import reproduce
 from pipeline.operations.candidate import Candidate
 from pipeline.operations.challenger import challenge
-from pipeline.operations.comparing import Side, difference, money
+from pipeline.operations.evidence import evidence_on
 from pipeline.operations.keeping import keeping, kept_heads, lay_out
-from pipeline.operations.later_rows import later_side
 from pipeline.operations.processor import cpu_family
 from pipeline.operations.revisions import KNOWN, mark_revised
 from pipeline.operations.slot_task import Switch, require_same_service
@@ -36,12 +29,12 @@ from pipeline.operations.waiting import Served, Wanted, serve_pending, serve_whe
 from pipeline.operations.workspace import FOLDER, lock_path, prepare
 from pipeline.stages.paths import QUALITY, REPORT
 from pipeline.trial import TrialFacts
-from registry.errors import RegistryError
-from registry.evidence import ChampionEvidence, Evidence, keep_evidence
+from registry.evidence import Evidence, keep_evidence
 from registry.gate import Verdict, judge
 from registry.history import Pointer
-from registry.manifest import VerifiedBundle
-from registry.pointers import champion, history
+from registry.pointers import Because, champion, history, move
+from registry.slots import Slot
+from registry.standing import spend, standing
 from registry.trials import count_trials
 from registry.versions import Registry
 
@@ -152,13 +145,17 @@ def _decide(
     added = registry.add(target.slot, built.files, registered_at=at, note=note)
     if costs := _costs(built, ran):
         registry.note(target.slot, added.version, "built", at, **costs)
-    evidence = _evidence(built, registry, target, before)
-    verdict = judge(evidence, target.plan.run.gate)
+    evidence, asked = evidence_on(built, registry, target, before)
+    gate = target.plan.run.gate
+    stood = standing(registry, target.slot, asked._replace(version=added.version), gate)
+    verdict = judge(evidence, gate, stood)
     served = Served(before)
     if not _served_before(registry, target, added.version):
         keep_evidence(registry.root, target.slot, added.version, evidence)
-        judged, trials = verdict.model_dump(mode="json"), count_trials(registry.root, target.slot)
-        registry.note(target.slot, added.version, "judged", at, **judged, trials=trials)
+        judged = verdict.model_dump(mode="json", exclude_defaults=True)
+        judged["trials"] = count_trials(registry.root, target.slot)
+        spend(registry, target.slot, stood, verdict, at)
+        registry.note(target.slot, added.version, "judged", at, **judged)
         if verdict.outcome != REFUSED:
             _require_loadable(registry, target, added.version)
             wanted = Wanted(
@@ -167,7 +164,7 @@ def _decide(
                 mode="trade" if verdict.outcome == "promote" else "observe",
                 reason=verdict.sentence,
                 who="retrain",
-                generation=before.generation if before else 0,
+                generation=_demoted(registry.root, target.slot, before, verdict, at),
             )
             served = serve_when_flat(registry, wanted, target.waiting, at)
         else:
@@ -186,6 +183,20 @@ def _decide(
         evidence=evidence,
         served=served,
     )
+
+
+def _demoted(root: Path, slot: Slot, before: Pointer | None, verdict: Verdict, at: str) -> int:
+    """Let a champion that lost what it was admitted for observe, and tell the pointer's generation.
+
+    It is observed at once and for good, however long its successor waits.
+    """
+    if before is None:
+        return 0
+    if not verdict.demotes:
+        return before.generation
+    because: Because = {"reason": verdict.sentence, "who": "retrain", "at": at}
+    because["expected_generation"] = before.generation
+    return move(root, slot, before.version, "observe", **because).generation
 
 
 def _words(target: Target) -> Iterator[str]:
@@ -214,57 +225,6 @@ def _served_before(registry: Registry, target: Target, version: str) -> bool:
     """Whether this version was champion once; a rollback from it is not undone by a rerun."""
     moves = history(registry.root, target.slot)
     return any(made.done and made.to == version for made in moves)
-
-
-def _evidence(
-    built: Candidate, registry: Registry, target: Target, before: Pointer | None
-) -> Evidence:
-    against = _against(built, registry, target, before) if before else None
-    classes = [len(head.classes) for head in built.out_of_fold.values()]
-    chronological = all(head.chronological for head in built.out_of_fold.values())
-    return evidence_of(built.scores, built.metrics, classes, chronological, against)
-
-
-def _against(
-    built: Candidate, registry: Registry, target: Target, before: Pointer
-) -> ChampionEvidence | None:
-    """Nothing when the champion is damaged, as it protects nobody then, or of another feed."""
-    try:
-        incumbent = registry.open(target.slot, before.version)
-    except RegistryError as error:
-        log.event("champion_damaged", slot=str(target.slot), version=before.version, why=str(error))
-        return None
-    card, run = incumbent.card(), target.plan.run
-    if card["feed"] != run.feed:
-        return None
-    pool = isinstance(run.market, Pool)
-    setup = None if pool else Setup(run.backtest, target.only_market, run.timeframe)
-    ours = Side(run.feed, run.timeframe, built.out_of_fold, setup)
-    theirs, found = _difference(ours, built, target, incumbent)
-    return ChampionEvidence(
-        version=before.version,
-        mode=before.mode,
-        is_newer=moment(card["as_of"]) > moment(run.as_of),
-        **asdict(found),
-        money=money(ours, theirs, target.store),
-    )
-
-
-def _difference(
-    ours: Side, built: Candidate, target: Target, incumbent: VerifiedBundle
-) -> tuple[Side, Difference]:
-    """Out of fold against out of fold; without a common row, on rows after the champion's as_of."""
-    theirs = Side.of(incumbent)
-    found = difference(ours, theirs)
-    if found.why_not != NO_ROWS:
-        return theirs, found
-    try:
-        candles = read_frame(built.candles)
-        later = later_side(incumbent, built.out_of_fold, candles, target.plan.plugins)
-    except VintageError as error:
-        log.event("champion_not_asked", slot=str(target.slot), why=str(error))
-        return theirs, found
-    return later, difference(ours, later)
 
 
 def _log(outcome: Outcome) -> None:

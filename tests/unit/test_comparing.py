@@ -15,6 +15,7 @@ from pipeline.__main__ import main
 from pipeline.errors import ConfigError
 from pipeline.evaluation.comparison import NO_ROWS
 from pipeline.frames import read_frame
+from pipeline.operations import evidence as known
 from pipeline.operations import retrain as retrains
 from pipeline.operations.build_run import BuildReport
 from pipeline.operations.comparing import Side, _setup, difference
@@ -25,9 +26,11 @@ from pipeline.operations.target import resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
 from pipeline.stage_configs import write_plan
+from registry.budget import Asked
 from registry.evidence import Evidence, kept_evidence
 from registry.gate import judge
 from registry.slots import Slot
+from registry.standing import standing
 from registry.versions import Registry
 from tests.conftest import AS_OF, CHECKOUT
 from tests.unit.test_comparison import head
@@ -82,7 +85,11 @@ def test_the_evidence_that_was_judged_stays_with_the_version(
     second = retrained("2025-12-21T00:00Z")
     assert (second.version, second.before) == ("v0002", first.version)
     evidence = evidence_of(registry, "v0002")
-    assert judge(evidence, second.target.plan.run.gate) == second.verdict
+    assert second.verdict.kind == "refresh"
+    asked = Asked("v0002", "refresh", second.target.plan.run.as_of, "v0001")
+    gate = second.target.plan.run.gate
+    stood = standing(registry, SLOT, asked, gate)
+    assert judge(evidence, gate, stood) == second.verdict
     against = evidence.champion
     assert against is not None
     assert (against.version, against.comparable) == ("v0001", True)
@@ -152,7 +159,7 @@ def test_without_common_rows_the_champion_is_asked_about_later_ones(
     def broken(*_: object) -> Side:
         raise ConfigError("its features are gone")
 
-    monkeypatch.setattr(retrains, "later_side", broken)
+    monkeypatch.setattr(known, "later_side", broken)
     other = retrained("2026-01-31T00:00Z")
     against = evidence_of(registry, other.version).champion
     assert against is not None

@@ -88,7 +88,7 @@ def outcome(verdict: str, before: str | None) -> Any:
         version="v0002",
         created=True,
         ran=(),
-        verdict=SimpleNamespace(outcome=verdict, sentence=f"{verdict}: why."),
+        verdict=SimpleNamespace(outcome=verdict, sentence=f"{verdict}: why.", test={}),
         pointer=SimpleNamespace(version=before, mode="trade") if before else None,
         before=before,
         evidence=SimpleNamespace(champion=None, chronological=True, model_dump=lambda **_: {}),

@@ -210,8 +210,10 @@ def test_every_flat_figure_is_scored() -> None:
     assert set(score(*drawn())) == {
         *FLAT,
         "brier_skill_low",
+        "brier_skill_p",
         "direction_skill",
         "direction_skill_low",
+        "direction_skill_p",
         "direction_effective_rows",
         "direction_auc",
     }

@@ -13,6 +13,7 @@ import pytest
 from pipeline.commands.retrain import _from_others
 from pipeline.errors import ConfigError
 from pipeline.live.task import task_changes
+from pipeline.operations import evidence as known
 from pipeline.operations import retrain as retrains
 from pipeline.operations import slot_task
 from pipeline.operations.retrain import Places, retrain
@@ -98,7 +99,7 @@ def test_a_champion_of_another_feed_is_not_compared(home: Path, served: dict[str
     registry: Any = SimpleNamespace(open=lambda *_: SimpleNamespace(card=lambda: served))
     rehearsal: Any = target_of(home, "exchange=upbit", URL)
     unread: Any = None
-    assert retrains._against(unread, registry, rehearsal, BEFORE) is None
+    assert known._against(unread, registry, rehearsal, BEFORE) is None
 
 
 def test_the_words_of_a_target_name_the_same_slot_and_feed(home: Path) -> None:

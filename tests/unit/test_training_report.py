@@ -62,6 +62,7 @@ TINY = {
 }
 SKILLED = {"brier_skill": 0.2, "brier_skill_low": 0.1, "effective_rows": 80.0, "log_loss": 1.0}
 SKILLED |= {"direction_skill": 0.1, "direction_skill_low": 0.05}
+SKILLED |= {"brier_skill_p": 0.001, "direction_skill_p": 0.002}
 GATE = GateConfig(min_effective_rows=30)
 
 
@@ -236,8 +237,8 @@ def judged(**figures: float) -> dict[str, Any]:
     ("figures", "verdict", "outcome"),
     [
         ({}, "promote", "promote"),
-        ({"brier_skill_low": -0.1}, "observe", "observe"),
-        ({"direction_skill_low": 0.0}, "observe", "observe"),
+        ({"brier_skill_p": 0.0042}, "observe", "observe"),
+        ({"direction_skill_p": 0.0042}, "observe", "observe"),
         ({"effective_rows": 12.0}, "undecidable", "observe"),
         ({"log_loss": float("nan")}, "refuse", "refuse"),
         ({"log_loss": float("inf"), "effective_rows": 12.0}, "refuse", "refuse"),
@@ -260,7 +261,7 @@ def test_a_verdict_without_a_champion(
 
 
 def test_the_weakest_head_is_the_evidence() -> None:
-    weak = SKILLED | {"brier_skill": 0.1, "brier_skill_low": -0.2}
+    weak = SKILLED | {"brier_skill": 0.1, "brier_skill_low": -0.2, "brier_skill_p": 0.7}
     few = SKILLED | {"effective_rows": 40.0}
     found = evidence_of(
         {"a": SKILLED, "b": weak, "c": few},
@@ -268,7 +269,7 @@ def test_the_weakest_head_is_the_evidence() -> None:
         [2, 3, 2],
         chronological=True,
     )
-    assert (found.brier_skill, found.brier_skill_low) == (0.1, -0.2)
+    assert (found.brier_skill, found.brier_skill_low, found.brier_skill_p) == (0.1, -0.2, 0.7)
     assert (found.effective_rows, found.classes, found.champion) == (40.0, 3, None)
 
 
