@@ -9,8 +9,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from pipeline.errors import ConfigError, RetryLater, VintageError, from_system, nearest
-from registry.errors import RegistryError
+from pipeline.errors import ConfigError, nearest
+from pipeline.operations.caught import told
 
 VERBS = {
     "retrain": ("pipeline.commands.retrain", "make a fresh candidate, judge it, promote it"),
@@ -26,11 +26,11 @@ VERBS = {
     "features": ("pipeline.commands.features", "columns, formulas and values; show, explain, diff"),
     "compose": ("pipeline.commands.compose", "show what each stage would be told"),
     "stage": ("pipeline.commands.stage", "run one stage (dvc.yaml calls this)"),
+    "logs": ("pipeline.commands.logs", "what happened: filtered, readable, as it happens"),
     "sandbox": ("pipeline.commands.sandbox", "a loopback exchange to rehearse with"),
     "clean": ("pipeline.commands.clean", "delete what nothing needs: cache, workspaces, logs"),
     "doctor": ("pipeline.commands.doctor", "versions, disk, clock, environment"),
 }
-INTERRUPTED, UNEXPECTED = 130, 70
 VERBOSE = ("-v", "--verbose")
 
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
         if verbose and isinstance(error, Exception):
             traceback.print_exc()
-        text, code = _told(error)
+        text, code = told(error)
         sys.stderr.write(f"error: {text}\n")
     return code
 
@@ -84,29 +84,6 @@ def _dispatch(words: list[str]) -> int:
         raise ConfigError(f"unknown verb '{verb}'", fix=nearest(verb, VERBS))
     module = importlib.import_module(VERBS[verb][0])
     return int(module.main(rest))
-
-
-def _told(error: BaseException) -> tuple[str, int]:
-    match error:
-        case VintageError() | RegistryError():
-            return str(error), error.exit_code
-        case ModuleNotFoundError():
-            return _missing(error), ConfigError.exit_code
-        case OSError():
-            return str(from_system(error)), RetryLater.exit_code
-        case KeyboardInterrupt():
-            return str(error) or "interrupted; what was in service stays.", INTERRUPTED
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
-    fault = f"a fault in the code{place}: {type(error).__name__}: {error}"
-    return f"{' '.join(fault.split())}. To do: repeat with -v for the whole path.", UNEXPECTED
-
-
-def _missing(error: ModuleNotFoundError) -> str:
-    return (
-        f"this Python ({sys.executable}) lacks {error.name}. To do: use the checkout's own, "
-        "source .venv/bin/activate, or make retrain to create it."
-    )
 
 
 def _interrupt(number: int, frame: object) -> None:  # noqa: ARG001

@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.recipe import Recipe
 from registry.files import write_atomic
 
-RECIPE, MARKET, NONE, LAST = "recipe", "market", "none", "last"
+RECIPE, MARKET, NONE, LAST, NOW = "recipe", "market", "none", "last", "now"
 FILE = Path("params.yaml")
 
 

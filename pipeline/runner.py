@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -16,7 +15,7 @@ import pandas as pd
 from pipeline import log
 from pipeline.build import build
 from pipeline.config import Node, Record, read_yaml
-from pipeline.cores import peak_mb
+from pipeline.cores import cpu_seconds, peak_mb
 from pipeline.errors import ConfigError, DataError, nearest
 from registry.files import write_atomic
 
@@ -91,11 +90,11 @@ def run_stage(name: str, now: pd.Timestamp | None = None) -> Facts:
     told = Told.parse(read_yaml(path), str(path))
     context = Context(told.plugins, read_yaml(LOCAL), told.libraries, now)
     config = module.Config.parse(told.config, str(path))
-    started, worked = time.perf_counter(), _cpu_seconds()
+    started, worked = time.perf_counter(), cpu_seconds()
     facts: Facts = module.run(config, context)
     timing = Timing(
         seconds=round(time.perf_counter() - started, 3),
-        cpu_seconds=round(_cpu_seconds() - worked, 3),
+        cpu_seconds=round(cpu_seconds() - worked, 3),
         peak_mb=peak_mb() + int(facts.get(WORKERS_PEAK, 0)),
     )
     write_atomic(TIMING / f"{name}.json", to_json(asdict(timing)))
@@ -125,9 +124,3 @@ def to_json(facts: Facts) -> bytes:
             found=str(error),
             fix="correct the model's report() or its data",
         ) from None
-
-
-def _cpu_seconds() -> float:
-    """Of this process and of those that it started and that ended."""
-    spent = os.times()
-    return spent.user + spent.system + spent.children_user + spent.children_system

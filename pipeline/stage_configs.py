@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pipeline import cores
@@ -130,6 +131,15 @@ def plan_run(composed: Composed, source: str = "") -> Plan:
 
 def write_plan(plan: Plan) -> None:
     """Write ``build/config/``: a file per stage, ``local.yaml`` and ``run.yaml``."""
+    for path, content in told_files(plan).items():
+        write_atomic(path, content)
+    write_atomic(LOCAL, to_yaml(plan.local).encode())
+    write_atomic(RUN, to_yaml(plan.run.model_dump(mode="json")).encode())
+
+
+def told_files(plan: Plan) -> dict[Path, bytes]:
+    """What each stage is told, by the path it is told at."""
+    files = {}
     for stage, config in plan.stages.items():
         modules = [f"pipeline.stages.{stage}"]
         modules += [target.rpartition(".")[0] for target in plan.targets[stage]]
@@ -140,9 +150,8 @@ def write_plan(plan: Plan) -> None:
             "plugins": list(plan.plugins),
             "config": config,
         }
-        write_atomic(TOLD / f"{stage}.yaml", to_yaml(told).encode())
-    write_atomic(LOCAL, to_yaml(plan.local).encode())
-    write_atomic(RUN, to_yaml(plan.run.model_dump(mode="json")).encode())
+        files[TOLD / f"{stage}.yaml"] = to_yaml(told).encode()
+    return files
 
 
 def _trial(composed: Composed, stages: Mapping[str, Node], run: RunFacts) -> TrialFacts:

@@ -186,7 +186,7 @@ def _take(
 
 def _go_on_alone(here: _Here[Task, Result]) -> None:
     left = [number for number in range(len(here.tasks)) if number not in here.done]
-    log.event("worker_lost", left=len(left))
+    log.event("worker_lost", log.WARNING, left=len(left))
     sys.stderr.write(
         "a worker process was ended from outside; this one does the rest alone. If memory was "
         f"short, give fewer: {VARIABLE}=1.\n"

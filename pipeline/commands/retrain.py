@@ -13,14 +13,18 @@ import pandas as pd
 from pipeline.commands.arguments import checkout, parse, parser, with_words
 from pipeline.commands.console import progress, told
 from pipeline.commands.head_figures import score_lines
+from pipeline.commands.retrain_walk import is_walk, require_known, walk_slots, with_walk_flags
 from pipeline.config import home
 from pipeline.errors import GateError, RetryLater
 from pipeline.evaluation.metrics import is_constant
 from pipeline.market.exchanges.machine import Machine
 from pipeline.market.pool import MEMBERS, Pool
 from pipeline.market.pool_quality import LEFT_OUT
+from pipeline.operations.build_run import How
+from pipeline.operations.fetching import is_short, mark_short
 from pipeline.operations.keeping import without_skip
 from pipeline.operations.retrain import REFUSED, Outcome, Places, retrain
+from pipeline.operations.single_run import reported
 from pipeline.operations.slot_task import Switch
 from pipeline.operations.target import resolve
 from pipeline.operations.waiting import waiting_for, without_positions
@@ -31,6 +35,8 @@ EXAMPLES = (
     "vintage retrain recipe=upbit_hourly exchange=replay market=KRW-SOL exchange.root=FOLDER",
     "vintage retrain recipe=bingx_dual skip=[long_exit]    # keeps the champion's",
     "vintage retrain recipe=bingx_dual positions=file positions.path=state.json --wait 4h",
+    "vintage retrain fleet=upbit_four as_of=last executor=local workers=2",
+    "vintage retrain fleet=everything --dry-run",
 )
 
 
@@ -49,18 +55,25 @@ def main(argv: Sequence[str]) -> int:
         help="take the place of a champion of other heads, labels or another timeframe",
     )
     made.add_argument("--wait", metavar="4h", help="for a flat market, where positions=… says so")
-    asked = parse(with_words(made), argv)
+    asked = parse(with_words(with_walk_flags(made)), argv)
     switch = Switch(feed=asked.switch_feed, task=asked.switch_task)
+    if is_walk(asked):
+        return walk_slots(asked, switch)
+    require_known(asked.words)
     now = pd.Timestamp.now(tz="UTC")
     with progress("retrain") as show:
         words, own = without_positions(asked.words)
         words, skip = without_skip(words)
-        conf = checkout() / "conf"
+        conf, places = checkout() / "conf", Places(home(), checkout())
         waiting = waiting_for(own, conf, asked.wait, Machine(tell=show))
         target = resolve(words, conf, home(), now, show)
         waiting = waiting.of([market.name for market in target.market.members])
-        target = dataclasses.replace(target, skip=skip, waiting=waiting)
-        outcome = retrain(target, Places(home(), checkout()), now, show, switch)
+        build = How(force=asked.force or is_short(target, places))
+        target = dataclasses.replace(target, skip=skip, waiting=waiting, build=build)
+        outcome = reported(
+            target, places, asked.words, lambda: retrain(target, places, now, show, switch)
+        )
+        mark_short(target, places, fetched=True)
     print(json.dumps(_facts(outcome)) if asked.json else _story(outcome))
     if outcome.served.pending:
         return RetryLater.exit_code

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.choices import FILE, LAST, read_choices
+from pipeline.choices import FILE, LAST, NOW, read_choices
 from pipeline.commands.arguments import parse, parser
 from pipeline.commands.console import table
 from pipeline.errors import ConfigError, VintageError, from_system, nearest
@@ -56,12 +56,12 @@ def _compose() -> None:
     from pipeline.stage_configs import plan_run, write_plan
 
     choices = read_choices(FILE)
-    if choices.as_of == LAST:
+    if choices.as_of in (LAST, NOW):
         raise ConfigError(
-            "as_of: last would make this build irreproducible",
+            f"as_of: {choices.as_of} would make this build irreproducible",
             where=str(FILE),
             expected="an explicit moment, such as 2025-12-20T00:00Z",
-            fix="write the moment; vintage retrain resolves last by itself",
+            fix="write the moment; vintage retrain resolves last and now by itself",
         )
     write_plan(plan_run(compose_run(choices, Path("conf")), str(FILE)))
 

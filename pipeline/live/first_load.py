@@ -58,7 +58,9 @@ def require_loadable(
         at, digest = pd.Timestamp.now(tz="UTC").isoformat(timespec="seconds"), verified.digest
         registry.note(slot, verified.version, LOADED, at, digest=digest, on=here)
     except RegistryError as error:
-        log.event("load_not_kept", slot=str(slot), version=verified.version, why=str(error))
+        log.event(
+            "load_not_kept", log.WARNING, slot=str(slot), version=verified.version, why=str(error)
+        )
     return True
 
 

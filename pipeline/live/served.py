@@ -54,9 +54,10 @@ def served(registry: Registry, slot: Slot, plugins: Sequence[str]) -> Served | N
                 verified = _opened(registry, slot, earlier.version, plugins)
             except RegistryError:
                 continue
-            log.event("champion_damaged", **told, served=earlier.version, mode=earlier.mode)
+            facts = {**told, "served": earlier.version, "mode": earlier.mode}
+            log.event("champion_damaged", log.WARNING, **facts)
             return Served(earlier, verified, pointer.version, str(error))
-        log.event("champion_damaged", **told, served=None)
+        log.event("champion_damaged", log.WARNING, **told, served=None)
         raise
 
 

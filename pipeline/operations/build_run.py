@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
 from pipeline.errors import RetryLater, StageError, VintageError, told_by_stage
+from pipeline.operations.step_watch import START, Limits, Watch, stop
 from pipeline.operations.workspace import Workspace, child_environment
 from pipeline.runner import FAILURE
 from registry.errors import RegistryError
 
 RUNNING = "Running stage '"
-PATIENCE_SECONDS = 5
 BUSY = Path(".dvc/tmp/rwlock")
 DVC_LOCK = Path("dvc.lock")
 DAMAGED = "dvc.lock' validation failed"  # what a kill in the middle of writing it leaves
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a build behaves.
+
+    Parameters
+    ----------
+    force
+        Run every stage, whether anything changed or not.
+    targets
+        The stages wanted, with what they need; every stage where none is named.
+    """
+
+    force: bool = False
+    targets: Sequence[str] = ()
+    limits: Limits = field(default_factory=Limits)
+
+
+USUAL = How()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +55,7 @@ def reproduce(
     workspace: Workspace,
     home: Path,
     progress: Callable[[str], None],
-    force: bool = False,
-    targets: Sequence[str] = (),
+    how: How = USUAL,
 ) -> BuildReport:
     """Bring a workspace up to date.
 
@@ -47,32 +63,33 @@ def reproduce(
     ----------
     progress
         Called with a stage's name when it starts.
-    targets
-        The stages wanted, with what they need; every stage where none is named.
 
     Raises
     ------
+    RetryLater
+        When a stage took longer than it may; it and all that it started were ended.
     VintageError or RegistryError
         The error of the stage that failed, with its own exit code.
     """
     _free(workspace)
     workspace.path(FAILURE).unlink(missing_ok=True)
     lines: list[str] = []
-    words = [*(["--force"] if force else []), *targets]
-    code, ran = _run(workspace, home, progress, words, lines)
+    words = [*(["--force"] if how.force else []), *how.targets]
+    watch = Watch(progress, how.limits)
+    code, ran = _run(workspace, home, watch, words, lines)
     if code != 0 and any(DAMAGED in line for line in lines):
         workspace.path(DVC_LOCK).unlink(missing_ok=True)
         lines.clear()
-        code, ran = _run(workspace, home, progress, words, lines)
+        code, ran = _run(workspace, home, watch, words, lines)
     if code != 0:
-        raise _failure(workspace, lines)
+        raise watch.too_late(workspace.folder) if watch.late else _failure(workspace, lines)
     return BuildReport(tuple(ran))
 
 
 def _run(
     workspace: Workspace,
     home: Path,
-    progress: Callable[[str], None],
+    watch: Watch,
     words: Sequence[str],
     lines: list[str],
 ) -> tuple[int, list[str]]:
@@ -88,10 +105,15 @@ def _run(
     ) as process:
         try:
             assert process.stdout is not None
-            ran = list(_stages(process.stdout, lines, progress))
+            watch.process = process
+            watch.step(START)
+            ran = list(_stages(process.stdout, lines, watch))
+            process.wait()
         except BaseException:
-            _stop(process)
+            stop(process)
             raise
+        finally:
+            watch.rest()
     return process.returncode, ran
 
 
@@ -132,14 +154,6 @@ def _stages(
             stage = line.removeprefix(RUNNING).split("'")[0]
             progress(stage)
             yield stage
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(PATIENCE_SECONDS)
 
 
 def _failure(workspace: Workspace, lines: list[str]) -> VintageError | RegistryError:

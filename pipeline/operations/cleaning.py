@@ -114,7 +114,7 @@ def clean(told: Cleaning) -> list[Cleared]:
     ]
     if not told.dry:
         freed = {each.kind: each.bytes for each in done if each.count}
-        log.event("cleaned", retention=keep.name, **freed)
+        log.event("cleaned", log.INFO, retention=keep.name, **freed)
     return done
 
 

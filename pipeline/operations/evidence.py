@@ -66,7 +66,8 @@ def _against(
     try:
         incumbent = registry.open(target.slot, before.version)
     except RegistryError as error:
-        log.event("champion_damaged", slot=str(target.slot), version=before.version, why=str(error))
+        told = {"slot": str(target.slot), "version": before.version, "why": str(error)}
+        log.event("champion_damaged", log.WARNING, **told)
         return None
     card, run = incumbent.card(), target.plan.run
     if card["feed"] != run.feed:
@@ -99,6 +100,6 @@ def _difference(
         candles = read_frame(built.candles)
         later = later_side(incumbent, built.out_of_fold, candles, target.plan.plugins)
     except VintageError as error:
-        log.event("champion_not_asked", slot=str(target.slot), why=str(error))
+        log.event("champion_not_asked", log.WARNING, slot=str(target.slot), why=str(error))
         return theirs, found
     return later, difference(ours, later)

@@ -114,7 +114,7 @@ def retrain(
             workspace = prepare(places.home, places.checkout, target.slot, target.choices)
             lay_out(workspace, kept)
             log.event("retrain_started", slot=str(target.slot), as_of=target.plan.run.as_of)
-            ran = reproduce(workspace, places.home, progress).ran
+            ran = reproduce(workspace, places.home, progress, target.build).ran
             for market in target.market.members:
                 mark_revised(places.registry, target.store, target.series_of(market), now)
             built = candidates.collect(workspace, target.slot, target.plan.run)

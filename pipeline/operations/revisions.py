@@ -58,7 +58,7 @@ def _touched(
                 continue
             events = registry.events(slot, version)
         except RegistryError as error:
-            log.event("champion_unreadable", slot=str(slot), why=str(error))
+            log.event("champion_unreadable", log.WARNING, slot=str(slot), why=str(error))
             continue
         known = _known(events)
         newer = [
@@ -77,7 +77,8 @@ def _mark(
     facts = {"first": min(times).isoformat(), "last": max(times).isoformat()}
     marked = Marked(str(slot), version, len(set(times)))
     registry.note(slot, version, EVENT, now.isoformat(), candles=marked.candles, **facts)
-    log.event(EVENT, slot=marked.slot, version=version, candles=marked.candles, **facts)
+    told = {"slot": marked.slot, "version": version, "candles": marked.candles, **facts}
+    log.event(EVENT, log.WARNING, **told)
     return marked
 
 

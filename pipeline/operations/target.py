@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.build import build
-from pipeline.choices import GROUPS, LAST, MARKET, NONE, RECIPE, Choices, choose
+from pipeline.choices import GROUPS, LAST, MARKET, NONE, NOW, RECIPE, Choices, choose
 from pipeline.compose import Composed, compose_run, read_root
 from pipeline.conf_groups import parse_words, read_option
 from pipeline.errors import ConfigError, DataError
@@ -20,6 +20,8 @@ from pipeline.market.exchanges.base import Exchange, Market
 from pipeline.market.exchanges.machine import Machine, silent
 from pipeline.market.pool import AnyMarket, Pool, only_market, parse_market
 from pipeline.market.store import CandleStore, Series
+from pipeline.operations.build_run import USUAL as USUAL_BUILD
+from pipeline.operations.build_run import How
 from pipeline.operations.waiting import UNWAITED, Waiting
 from pipeline.pool_members import with_members
 from pipeline.settings import words_of
@@ -35,7 +37,8 @@ class Target:
     """One slot and everything needed to build or serve it.
 
     `pool` is the slot of the recipe's own pool, where the market is a member of it; `skip` are
-    heads that a retrain takes over from the champion, `waiting` says when it may swap that.
+    heads that a retrain takes over from the champion, `build` is how it builds, and `waiting` says
+    when it may swap the champion.
     """
 
     choices: Choices
@@ -47,6 +50,7 @@ class Target:
     pool: Slot | None = None
     skip: tuple[str, ...] = ()
     waiting: Waiting = UNWAITED
+    build: How = USUAL_BUILD
 
     @property
     def only_market(self) -> Market:
@@ -92,6 +96,8 @@ def resolve(
 ) -> Target:
     """Find the slot that words name; ``as_of=last`` becomes the close of the last candle.
 
+    ``as_of=now`` becomes the last moment of the timeframe's grid, whatever came by then.
+
     Parameters
     ----------
     tell
@@ -104,20 +110,67 @@ def resolve(
     DataError
         When the exchange and the store have no candle.
     """
+    opened = open_target(words, conf, home, now, tell)
+    return opened.at(known_at(opened, now) if opened.sentinel else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A slot that words name, before anyone asked which moment ``last`` is.
+
+    `sentinel` is ``last``, ``now``, or empty where the words say the moment.
+    """
+
+    target: Target
+    composed: Composed
+    conf: Path
+    sentinel: str
+
+    def at(self, as_of: pd.Timestamp | None) -> Target:
+        """The slot at a moment; without one, at that of the words."""
+        target, composed = self.target, self.composed
+        if as_of is not None:
+            known = {"as_of": as_of.isoformat()}
+            composed = dataclasses.replace(
+                composed, choices=composed.choices.model_copy(update=known)
+            )
+            plan = plan_run(composed)
+            target = dataclasses.replace(
+                target, choices=target.choices.model_copy(update=known), plan=plan
+            )
+        return dataclasses.replace(target, pool=_pool_slot(target, composed, self.conf))
+
+
+def open_target(
+    words: Sequence[str],
+    conf: Path,
+    home: Path,
+    now: pd.Timestamp,
+    tell: Callable[[str], None] = silent,
+) -> Opened:
+    """Find the slot that words name, without asking its exchange; see `resolve`."""
     chosen = choose(read_root(conf).choices, parse_words(words))
-    newest = chosen.as_of == LAST
-    if not newest and moment(chosen.as_of) > now:
+    sentinel = chosen.as_of if chosen.as_of in (LAST, NOW) else ""
+    if not sentinel and moment(chosen.as_of) > now:
         raise ConfigError(
             "as_of lies in the future", found=chosen.as_of, expected=f"{now.isoformat()} or before"
         )
-    explicit = chosen.model_copy(update={"as_of": UNKNOWN_YET}) if newest else chosen
+    explicit = chosen.model_copy(update={"as_of": UNKNOWN_YET}) if sentinel else chosen
     composed = compose_run(explicit, conf)
-    target = _target(explicit, composed, home, tell)
-    if newest:
-        known = {"as_of": _last_close(target, now).isoformat()}
-        composed = dataclasses.replace(composed, choices=composed.choices.model_copy(update=known))
-        target = _target(explicit.model_copy(update=known), composed, home, tell)
-    return dataclasses.replace(target, pool=_pool_slot(target, composed, conf))
+    return Opened(_target(explicit, composed, home, tell), composed, conf, sentinel)
+
+
+def known_at(opened: Opened, now: pd.Timestamp) -> pd.Timestamp:
+    """The moment that a sentinel stands for.
+
+    Raises
+    ------
+    DataError
+        When it is ``last``, and neither the exchange nor the store has a candle.
+    """
+    if opened.sentinel == NOW:
+        return now.floor(duration(opened.target.plan.run.timeframe))
+    return _last_close(opened.target, now)
 
 
 def newest_candle(target: Target, market: Market, now: pd.Timestamp) -> pd.Timestamp | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -21,7 +22,7 @@ from pipeline.experiments.subject import Subject, Tuning
 from pipeline.experiments.tune import Tuned, tune, unfinished
 from pipeline.frames import read_frame
 from pipeline.operations.adoption import write_tune
-from pipeline.operations.build_run import reproduce
+from pipeline.operations.build_run import How, reproduce
 from pipeline.operations.retrain import Places
 from pipeline.operations.target import Target, resolve
 from pipeline.operations.workspace import Workspace, lock_path, prepare
@@ -68,7 +69,7 @@ def tune_slot(
         show(f"goes on with the unfinished study of {target.plan.run.as_of}")
     log.event("tune_started", **facts, as_of=target.plan.run.as_of, search=tuning.search.name)
     tuned = tune(tuning, lambda: _build(target, places, show), places.home, show)
-    counts = {state: tuned.count(state) for state in (PRUNED, FAILED)}
+    counts: dict[str, Any] = {state: tuned.count(state) for state in (PRUNED, FAILED)}
     log.event("tune_finished", **facts, trials=len(tuned.trials), **counts)
     return Outcome(target, tuned, went_on)
 
@@ -123,7 +124,7 @@ def _build(target: Target, places: Places, show: Callable[[str], None]) -> Frame
     try:
         with FileLock(path).acquire(timeout=0):
             workspace = prepare(places.home, places.checkout, target.slot, target.choices)
-            reproduce(workspace, places.home, show, targets=NEEDED)
+            reproduce(workspace, places.home, show, How(targets=NEEDED))
             return _frames(workspace, target.plan)
     except Timeout:
         raise RetryLater(

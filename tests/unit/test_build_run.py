@@ -67,5 +67,5 @@ def test_dvc_is_told_what_is_wanted(
         return 0, []
 
     monkeypatch.setattr(build_run, "_run", run)
-    build_run.reproduce(Workspace(tmp_path), tmp_path, print, force, targets)
+    build_run.reproduce(Workspace(tmp_path), tmp_path, print, build_run.How(force, targets))
     assert asked == [words]

@@ -23,7 +23,7 @@ from pipeline.experiments import study as studies
 from pipeline.experiments.scoring import Frames
 from pipeline.experiments.study import ScoredOn
 from pipeline.operations import tuning as operation
-from pipeline.operations.build_run import BuildReport
+from pipeline.operations.build_run import BuildReport, How
 from pipeline.operations.retrain import Places
 from pipeline.operations.tuning import Asked, tune_slot
 from pipeline.operations.workspace import Workspace, lock_path
@@ -306,9 +306,9 @@ def test_only_features_and_labels_are_built(
     built: list[tuple[str, ...]] = []
 
     def reproduce(
-        workspace: Workspace, home: Path, show: Callable[[str], None], targets: tuple[str, ...]
+        workspace: Workspace, home: Path, show: Callable[[str], None], how: How
     ) -> BuildReport:
-        built.append(targets)
+        built.append(tuple(how.targets))
         data: Frames = noise()
         from pipeline.frames import write_frame
 
@@ -316,7 +316,7 @@ def test_only_features_and_labels_are_built(
             workspace.path(Path("data/features/hourly46.parquet")), data.features["hourly46"]
         )
         write_frame(workspace.path(Path("data/labels/direction.parquet")), data.labels["direction"])
-        return BuildReport(targets)
+        return BuildReport(tuple(how.targets))
 
     search_file(conf, PENALTY, name="logistic")
     monkeypatch.setattr(operation, "reproduce", reproduce)

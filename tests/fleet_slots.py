@@ -1,0 +1,32 @@
+"""A slot of a fleet whose stages run in the process that has it, without DVC."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.choices import FILE, read_choices
+from pipeline.compose import compose_run
+from pipeline.operations import retrain as retrains
+from pipeline.operations.build_run import BuildReport
+from pipeline.operations.slot_result import SlotResult
+from pipeline.operations.slot_run import SlotTask, run_slot
+from pipeline.operations.workspace import Workspace
+from pipeline.runner import STAGES, run_stage
+from pipeline.stage_configs import plan_run, write_plan
+
+
+def build(workspace: Workspace, *_: object) -> BuildReport:
+    """What ``dvc repro`` does, in this process: from the workspace's own params.yaml."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(workspace.folder)
+        write_plan(plan_run(compose_run(read_choices(FILE), workspace.folder / "conf")))
+        for stage in STAGES:
+            run_stage(stage)
+    return BuildReport(STAGES)
+
+
+def without_dvc(task: SlotTask, progress: object = None) -> SlotResult:
+    """A slot of which the stages run in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrains, "reproduce", build)
+        return run_slot(task)
