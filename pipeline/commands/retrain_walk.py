@@ -16,6 +16,7 @@ from pipeline.commands.console import progress
 from pipeline.conf_groups import parse_words
 from pipeline.config import home
 from pipeline.errors import ConfigError
+from pipeline.market.exchanges.machine import Machine
 from pipeline.operations.executors.base import EXECUTOR, build_executor
 from pipeline.operations.fleet import AS_OF, FLEET, Listed, read_fleet
 from pipeline.operations.fleet_walk import walk
@@ -26,7 +27,7 @@ from pipeline.operations.single_run import new_run
 from pipeline.operations.slot_run import Mode
 from pipeline.operations.slot_task import Switch
 from pipeline.operations.step_watch import Limits
-from pipeline.operations.waiting import GROUP, without_positions
+from pipeline.operations.waiting import GROUP, waiting_for, without_positions
 from pipeline.operations.walk_slots import Asked
 
 OWN = (FLEET, EXECUTOR)
@@ -86,6 +87,7 @@ def walk_slots(asked: argparse.Namespace, switch: Switch) -> int:
     began = pd.Timestamp.now(tz="UTC")
     listed = _listed(words)
     executor = build_executor(conf, words.executor, words.keys)
+    waiting_for(positions, conf, asked.wait, Machine())
     wanted = Asked(
         slots=tuple((*slot, *words.common) for slot in listed.slots),
         run=new_run(began),

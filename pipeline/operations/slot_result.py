@@ -81,10 +81,15 @@ def of_outcome(outcome: Outcome, words: str) -> SlotResult:
         version=outcome.version,
         champion=champion,
         verdict=verdict.outcome,
-        sentence=verdict.sentence,
+        sentence=" ".join([verdict.sentence, *_waits(outcome)]),
         exit_code=EXIT_CODES.get(state, 0),
         metrics=dict(outcome.candidate.metrics),
     )
+
+
+def _waits(outcome: Outcome) -> list[str]:
+    pending = outcome.served.pending
+    return [f"It stays pending: {pending.rstrip('.')}."] if pending else []
 
 
 def exit_code_of(results: Iterable[SlotResult]) -> int:
