@@ -54,6 +54,9 @@ class GateConfig(BaseModel):
     min_rank_correlation: Annotated[
         float, Field(ge=-1, le=1, description="of a refresh's answers with the champion's")
     ] = 0.3
+    min_certified_rows: Annotated[
+        int, Field(ge=3, description="rows neither learnt from that a refit is certified on")
+    ] = 20
 
 
 class Condition(BaseModel):

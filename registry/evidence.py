@@ -107,15 +107,30 @@ class HeadLikeness(BaseModel):
 
 
 class Certification(BaseModel):
-    """A head's final refit beside its newest fold's model, on rows that neither learnt from."""
+    """A head's final refit beside its newest fold's model, on the newest rows.
+
+    The fold's model learnt from none of them, the refit from all but the `unlabelled_rows`, whose
+    outcome nobody knew.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
 
     head: str
     rows: Annotated[int, Field(ge=0)]
     rank_correlation: float | None
+    unlabelled_rows: Annotated[int, Field(ge=0)] = 0
+    unlabelled_rank_correlation: float | None = None
     signal_rate: float
     fold_signal_rate: float
+
+    def agreement(self, least_rows: int) -> tuple[int, float | None]:
+        """Rows that neither learnt from and the rank correlation on them, where they are enough.
+
+        Else 0, and the correlation on all rows: it tells a refit that says the opposite.
+        """
+        if self.unlabelled_rows >= least_rows:
+            return self.unlabelled_rows, self.unlabelled_rank_correlation
+        return 0, self.rank_correlation
 
 
 class ChampionEvidence(BaseModel):

@@ -36,7 +36,9 @@ def alike(champion: ChampionEvidence, config: GateConfig) -> Iterator[Condition]
 def certified(evidence: Evidence, config: GateConfig) -> Iterator[Condition]:
     """Whether each final refit says what its newest fold's model said; nothing where not told."""
     for refit in evidence.certified:
-        correlation, least = refit.rank_correlation, config.min_rank_correlation
+        rows, correlation = refit.agreement(config.min_certified_rows)
+        least = config.min_rank_correlation if rows else 0.0
+        common = f"{rows} rows that neither learnt from" if rows else f"{refit.rows} rows"
         rates = refit.signal_rate, refit.fold_signal_rate
         agrees = correlation is not None and correlation >= least
         told = "is not known" if correlation is None else f"{correlation:+.2f}"
@@ -46,7 +48,7 @@ def certified(evidence: Evidence, config: GateConfig) -> Iterator[Condition]:
             value=None if correlation is None else number(correlation),
             limit=least,
             reason=f"the refit of {refit.head} {_shows(agrees and _near(*rates, config))} what its "
-            f"newest fold's model said on {refit.rows} rows (rank correlation {told}, at least "
+            f"newest fold's model said on {common} (rank correlation {told}, at least "
             f"{least:+.2f} is needed; signals on {rates[0]:.1%} of them, that on {rates[1]:.1%})",
         )
 

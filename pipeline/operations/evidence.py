@@ -27,7 +27,9 @@ from registry.lineage import Kinship, kinship
 from registry.manifest import VerifiedBundle
 from registry.versions import Registry
 
-CERTIFIED = {*Certification.model_fields} - {"head"}
+CERTIFIED = {name for name, field in Certification.model_fields.items() if field.is_required()} - {
+    "head"
+}
 APART = "it is not held against the champion, which is damaged or of another feed"
 
 

@@ -11,9 +11,11 @@ from pipeline.commands.retrain import _facts
 from pipeline.operations.evidence import _certified
 from pipeline.stages.paths import TRAINING_REPORT
 from registry.budget import Budget
+from registry.conditions import GateConfig
 from registry.draws import BUDGET
-from registry.evidence import Certification
+from registry.evidence import Certification, Evidence
 from registry.pointers import champion, history, move, rollback
+from registry.refreshing import certified
 from registry.versions import Registry
 from tests.conftest import AS_OF
 from tests.unit.test_comparing import SLOT, Retrain
@@ -107,3 +109,22 @@ def test_certified_refits_are_read_where_they_are_told() -> None:
     content = json.dumps({"heads": heads}).encode()
     built: Any = SimpleNamespace(files={TRAINING_REPORT.name: content})
     assert _certified(built) == (Certification(head="b", **told),)
+
+
+def test_a_refit_is_certified_on_rows_that_neither_learnt_from() -> None:
+    told: Any = {"rows": 40, "rank_correlation": 0.05, "signal_rate": 0.2, "fold_signal_rate": 0.2}
+    known = {"unlabelled_rows": 24, "unlabelled_rank_correlation": 0.9}
+    evidence = Evidence(
+        finite=True,
+        effective_rows=60,
+        brier_skill=0.1,
+        brier_skill_low=0.02,
+        balanced_accuracy=0.4,
+        classes=3,
+    )
+    cases = [({}, True), (known, True), (known | {"unlabelled_rank_correlation": 0.2}, False)]
+    cases += [({"rank_correlation": -0.05}, False), ({"rank_correlation": None}, False)]
+    for more, passed in cases:
+        refit = Certification(head="a", **{**told, **more})
+        (found,) = certified(evidence.model_copy(update={"certified": (refit,)}), GateConfig())
+        assert found.passed == passed, more
