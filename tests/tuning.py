@@ -16,7 +16,7 @@ from pipeline.experiments.search_space import read_search
 from pipeline.experiments.subject import Subject, Tuning
 from pipeline.experiments.tune import Tuned, tune
 from registry.slots import Slot
-from tests.spine import chosen, own_conf
+from tests.spine import chosen, own_conf, put
 from tests.unit.test_training import frames
 
 SLOT = Slot("demo", "SIM-BTC")
@@ -26,7 +26,10 @@ PENALTY = {"model.penalty": {"low": 0.01, "high": 100000.0, "log": True}}
 
 @pytest.fixture(scope="session")
 def shared_conf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return own_conf(tmp_path_factory.mktemp("tuning"))
+    conf = own_conf(tmp_path_factory.mktemp("tuning"))
+    for recipe in ("upbit_hourly", "pair"):
+        put(conf / f"recipe/{recipe}.yaml", "calibration", "none")
+    return conf
 
 
 @pytest.fixture(scope="session")

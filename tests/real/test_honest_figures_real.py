@@ -124,11 +124,11 @@ def test_a_live_signal_is_the_batch_at_that_candle(home: Path, real_data: Path) 
     )
     candles = read_frame(paths.CLEAN).loc["KRW-SOL"]
     features = read_frame(paths.FEATURES / "hourly46.parquet")
-    fitted = predictor.bundle.heads["direction"].fitted
+    head = predictor.bundle.heads["direction"]
     table = FeatureTable.from_frame(features)
     for back in (0, 5, 300):
         signal = predictor.predict(candles.iloc[: len(candles) - back])
-        row = fitted.predict_proba(table, np.array([len(features) - 1 - back]))[0]
+        row = head.predict_proba(table, np.array([len(features) - 1 - back]))[0]
         told = [signal.sell_probability, signal.hold_probability, signal.buy_probability]
         assert told == pytest.approx(list(row), rel=1e-12)
 

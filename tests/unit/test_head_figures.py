@@ -89,6 +89,8 @@ def outcome(verdict: str, before: str | None) -> Any:
         created=True,
         ran=(),
         verdict=SimpleNamespace(outcome=verdict, sentence=f"{verdict}: why.", test={}),
+        served=SimpleNamespace(pending="", until=""),
+        waited="",
         pointer=SimpleNamespace(version=before, mode="trade") if before else None,
         before=before,
         evidence=SimpleNamespace(champion=None, chronological=True, model_dump=lambda **_: {}),
