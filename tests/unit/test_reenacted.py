@@ -60,7 +60,8 @@ def plan_of(*words: str) -> Plan:
 
 
 def acted(days: int, *words: str) -> Reenacted:
-    return DUAL.run(Given(five_minutes(days), plan_of(*words), "simulated", lambda _: None))
+    (found,) = DUAL.run(Given(five_minutes(days), plan_of(*words), "simulated", lambda _: None))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,7 @@ def test_who_reached_the_claim_is_told_by_the_best_standing() -> None:
     assert told_of(leak, fair, ("honest", -0.1)).earned_by == "leaked"
     assert told_of(leak, ("flattered", 0.14)).earned_by == "flattered"
     assert told_of(leak, ("honest", 0.136)).earned_by == "honest"
+    assert told_of(("empty", 0.14), ("honest", 0.14)).earned_by == "empty"
     missed = told_of(("leaked", 0.134), fair)
     assert (missed.earned_by, missed.earned) == (None, "not reached")
     assert "Nothing here comes to as much" in parse(render(missed)).all("p", "plain")[0].text
@@ -268,6 +270,7 @@ def test_the_command_lists_what_there_is(capsys: Capture) -> None:
     assert main(["reenact"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in REENACTMENTS)
+    assert list(REENACTMENTS) == ["dual", "heads", "hourly"]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,13 @@ from pipeline.experiments.reenacted.entries import (
     relabelled,
     spoken,
 )
-from pipeline.experiments.reenacted.figures import Figure, Given, Reenacted, Reenactment
+from pipeline.experiments.reenacted.figures import (
+    Beside,
+    Figure,
+    Given,
+    Reenacted,
+    Reenactment,
+)
 from pipeline.experiments.reenacted.published_label import PublishedShort
 from pipeline.market.pool import only_market
 from pipeline.stage_configs import Plan
@@ -59,7 +65,7 @@ class _Run:
         return replace(self.setup, market=cheap(self.setup.market))
 
 
-def reenact(given: Given) -> Reenacted:
+def reenact(given: Given) -> tuple[Reenacted, ...]:
     """The claim beside the same bot in sample, out of sample, at real costs, and honestly.
 
     Raises
@@ -77,7 +83,7 @@ def reenact(given: Given) -> Reenacted:
         *_honest(run),
         *_three(_with_published(run), PUBLISHED),
     )
-    return Reenacted(
+    found = Reenacted(
         name="dual",
         title=f"Dual-model bot · {given.feed} · {facts.market.name} · {facts.timeframe}",
         claim=CLAIM,
@@ -85,7 +91,9 @@ def reenact(given: Given) -> Reenacted:
         columns=COLUMNS,
         figures=figures,
         differs=DIFFERS,
+        beside=(Beside("claimed", "in_sample_published", "honest_stated"),),
     )
+    return (found,)
 
 
 def _three(run: _Run, group: str) -> Iterator[Figure]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from pipeline.models.windows import with_whole_windows
 from pipeline.splits.fold import Fold, Split
 from pipeline.splits.holdout import Holdout
 from pipeline.stage_configs import Plan
+from pipeline.stages.features import compute
 from pipeline.training import checked_folds, labelled_samples, predict_folds
 
 LONG, SHORT = "long_entry", "short_entry"
@@ -36,9 +36,9 @@ class Head:
     seed: int
 
     def fitted_on(self, rows: Rows, asked: Rows) -> pd.Series[float]:
-        """Probability of `asked` rows by a model that was fitted on `rows`, indexed by time.
+        """Probability of the last class by a model that was fitted on `rows`, indexed by time.
 
-        Nothing is checked: the two may be the same rows.
+        Nothing is checked: `asked` and `rows` may be the same.
         """
         fitted = self.model.fit(self.samples.take(rows), np.random.default_rng([self.seed, 0]))
         chance = fitted.predict_proba(self.samples.table, self.samples.rows[asked])[:, ENTER]
@@ -73,33 +73,41 @@ class Head:
         happened = pd.DataFrame(
             {"label": self.samples.label, "ends_at": self.samples.ends_at}, self.samples.index
         )
-        return Predicted(predicted.join(happened, how="inner"), CLASSES)
+        return Predicted(predicted.join(happened, how="inner"), self.samples.classes)
 
     def _knows_later(self, fold: Fold) -> bool:
         time = self.samples.time
         return bool(time[fold.train].max() > time[fold.test].min())
 
 
+def head_of(candles: pd.DataFrame, plan: Plan, name: str) -> Head:
+    """A head of a plan over candles of its market; rows of trades where its label has trades."""
+    told, market = plan.stages["train"], plan.run.market.name
+    node, lookback = told["heads"][name], int(told["lookback"])
+    label: Label = build(node["label"], f"label of {name}", plan.plugins)
+    feature_set = build(node["features"], f"features of {name}", plan.plugins)
+    keyed, timeframe = key_by_market(candles, market), plan.run.timeframe
+    features = compute(keyed, feature_set, label.trades, timeframe, lookback)
+    labels = key_by_market(label.compute(candles, timeframe), market)
+    samples = labelled_samples(features, labels, label.classes)
+    if label.trades is None:
+        samples = with_whole_windows(samples, lookback)
+    return Head(samples, build(node["model"], f"model of {name}", plan.plugins), int(told["seed"]))
+
+
 def entry_heads(candles: pd.DataFrame, plan: Plan) -> dict[str, Head]:
     """The long and the short entry head of a plan over candles of its market."""
-    told = plan.stages["train"]
-    made = {}
-    for name in HEADS:
-        node = told["heads"][name]
-        label: Label = build(node["label"], f"label of {name}", plan.plugins)
-        features = build(node["features"], f"features of {name}", plan.plugins).compute(candles)
-        samples = _samples(features, label.compute(candles, plan.run.timeframe), plan)
-        model: Model = build(node["model"], f"model of {name}", plan.plugins)
-        made[name] = Head(samples, model, int(told["seed"]))
-    return made
+    return {name: head_of(candles, plan, name) for name in HEADS}
 
 
 def relabelled(head: Head, label: Label, candles: pd.DataFrame, plan: Plan) -> Head:
     """The same head, learning another label of the same candles."""
     table = head.samples.table
     features = pd.DataFrame(table.values, table.index, list(table.columns))
-    one = features.droplevel("market")
-    return replace(head, samples=_samples(one, label.compute(candles, plan.run.timeframe), plan))
+    labels = key_by_market(label.compute(candles, plan.run.timeframe), plan.run.market.name)
+    lookback = int(plan.stages["train"]["lookback"])
+    samples = with_whole_windows(labelled_samples(features, labels, label.classes), lookback)
+    return replace(head, samples=samples)
 
 
 def spoken(said: Mapping[str, pd.Series[float]]) -> pd.DataFrame:
@@ -109,9 +117,3 @@ def spoken(said: Mapping[str, pd.Series[float]]) -> pd.DataFrame:
     """
     columns = {"p_long": said[LONG], "p_short": said[SHORT]}
     return pd.DataFrame(columns).dropna()
-
-
-def _samples(features: pd.DataFrame, labels: pd.DataFrame, plan: Plan) -> Samples:
-    keyed: list[Any] = [key_by_market(each, plan.run.market.name) for each in (features, labels)]
-    lookback = int(plan.stages["train"]["lookback"])
-    return with_whole_windows(labelled_samples(keyed[0], keyed[1], CLASSES), lookback)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import pandas as pd
 
 from pipeline.stage_configs import Plan
 
-Standing = Literal["claimed", "leaked", "flattered", "honest"]
-Kind = Literal["change", "share", "count", "mean"]
+Standing = Literal["claimed", "leaked", "flattered", "empty", "honest"]
+Kind = Literal["change", "share", "count", "mean", "loss"]
 Tell = Callable[[str], None]
 STANDINGS: dict[Standing, str] = {
     "claimed": "claimed",
     "leaked": "earned by a leak",
     "flattered": "flattered by its rules",
+    "empty": "earned by always saying the same",
     "honest": "honest",
 }
-BEST_FIRST: tuple[Standing, ...] = ("honest", "flattered", "leaked")
+CHEAPEST_FIRST: tuple[Standing, ...] = ("empty", "honest", "flattered", "leaked")
 REACHED = 0.9
 
 
@@ -27,7 +28,7 @@ REACHED = 0.9
 class Column:
     """One number of every figure: its key, its name, and how it is written.
 
-    A ``change`` is a share with its sign; a ``mean`` has a decimal.
+    A ``change`` is a share with its sign; a ``mean`` has a decimal, a ``loss`` four.
     """
 
     key: str
@@ -62,11 +63,21 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Names of three figures that say one thing: claimed, by the old procedure, and honestly."""
+
+    claimed: str
+    then: str
+    honest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reenacted:
     """The figures of one predecessor beside what was claimed for it.
 
     `told` says what the figures were made of, `differs` where the re-enactment is not the
-    original; the first column is the one that was claimed.
+    original, `unknown` what could not be run again and why; the first column is the one that was
+    claimed. `pictures` are SVG by name.
     """
 
     name: str
@@ -76,6 +87,9 @@ class Reenacted:
     columns: tuple[Column, ...]
     figures: tuple[Figure, ...]
     differs: tuple[str, ...] = ()
+    beside: tuple[Beside, ...] = ()
+    unknown: tuple[str, ...] = ()
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
     def figure(self, name: str) -> Figure:
         """The figure of that name."""
@@ -92,19 +106,19 @@ class Reenacted:
     @property
     def reached(self) -> tuple[Figure, ...]:
         """The measured figures whose first number comes to nine tenths of the claimed, or more."""
+        claimed = [each for each in self.figures if each.standing == "claimed"]
+        if not claimed:
+            return ()
         key = self.columns[0].key
-        aim = REACHED * (self.figure("claimed").values[key] or 0.0)
-        return tuple(
-            each
-            for each in self.figures
-            if each.standing != "claimed" and (each.values[key] or 0.0) >= aim
-        )
+        aim = REACHED * (claimed[0].values[key] or 0.0)
+        measured = (each for each in self.figures if each.standing != "claimed")
+        return tuple(each for each in measured if (each.values[key] or 0.0) >= aim)
 
     @property
     def earned_by(self) -> Standing | None:
-        """The best standing by which as much as the claim was reached; None where it was not."""
+        """The cheapest way in which as much as the claim was reached; None where it was not."""
         standings = {each.standing for each in self.reached}
-        return next((standing for standing in BEST_FIRST if standing in standings), None)
+        return next((standing for standing in CHEAPEST_FIRST if standing in standings), None)
 
     @property
     def earned(self) -> str:
@@ -114,7 +128,8 @@ class Reenacted:
     def facts(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
         figures = [asdict(each) | {"verdict": each.verdict} for each in self.figures]
-        return {**asdict(self), "figures": figures, "earned_by": self.earned_by}
+        own = {key: value for key, value in asdict(self).items() if key != "pictures"}
+        return {**own, "figures": figures, "earned_by": self.earned_by}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +144,15 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Reenactment:
-    """One predecessor: the recipe whose features, labels and models stand for its own."""
+    """One predecessor: the recipe whose features, labels and models stand for its own.
+
+    `run` gives one `Reenacted` for each of its claims; it is run once for each of `markets`, or
+    for the recipe's own market where there are none. The words of a market hold where no other
+    word of the same key is given.
+    """
 
     name: str
     summary: str
     recipe: str
-    run: Callable[[Given], Reenacted]
+    run: Callable[[Given], tuple[Reenacted, ...]]
+    markets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

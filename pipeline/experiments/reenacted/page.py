@@ -15,7 +15,7 @@ from pipeline.experiments.reenacted.writing import shown
 
 OWN_STYLE = """
 .claimed{--tone:var(--grey)}.leaked{--tone:var(--orange)}
-.flattered{--tone:var(--grey)}.honest{--tone:var(--blue)}
+.flattered,.empty{--tone:var(--grey)}.honest{--tone:var(--blue)}
 .standing{color:var(--tone);font-weight:600;display:block;font-size:14px}
 @media(min-width:701px){
 .figures td,.figures tbody th{vertical-align:middle}
@@ -35,9 +35,9 @@ display:block;color:var(--quiet);font-size:14px}
 }
 """
 CAPTION = (
-    "Bars start at nothing earned. Orange: the models had seen the rows they trade. Grey: they had "
-    "not, but rules or fees are kinder than a market. Blue: what it would have come to. The "
-    "outlined bar is what was claimed."
+    "Bars start at 0. Orange: the models had seen the rows they are asked about. Grey: they had "
+    "not, but rules or fees are kinder than a market, or the answer is always the same. Blue: what "
+    "it would have come to. The outlined bar is what was claimed."
 )
 HEIGHT = 28
 
@@ -71,7 +71,7 @@ def _sections(found: Reenacted) -> Iterator[Html]:
 
 
 def _verdict(found: Reenacted) -> Html:
-    kind = "refuse" if found.earned_by == "leaked" else ""
+    kind = "refuse" if found.earned_by in ("leaked", "empty") else ""
     card = tag(
         "section",
         tag("span", found.earned, class_="badge"),
@@ -87,7 +87,11 @@ def _verdict(found: Reenacted) -> Html:
 def _said(found: Reenacted) -> Iterator[Content]:
     column = found.columns[0]
     yield f"Claimed: {_together(found.claim)} "
-    if found.reached:
+    if found.earned_by == "empty":
+        same = [each for each in found.reached if each.standing == "empty"]
+        value = shown(same[0].values[column.key], column.kind)
+        yield f"Always saying the same comes to as much: {value}. So it says nothing of a model."
+    elif found.reached:
         values = [shown(one.values[column.key], column.kind) for one in found.reached]
         yield f"As much comes out only where it is {found.earned}: {' or '.join(values)}."
     else:
@@ -172,6 +176,7 @@ def _whys(found: Reenacted) -> Html:
 
 def _how(found: Reenacted) -> Html:
     differs = (tag("li", _together(text)) for text in found.differs)
+    unknown = (tag("p", f"Not run again: {_together(text)}") for text in found.unknown)
     return section(
         Place(),
         "how",
@@ -184,6 +189,7 @@ def _how(found: Reenacted) -> Html:
         ),
         tag("p", "Where it is not the original:", class_="against") if found.differs else None,
         tag("ul", *differs, class_="whys"),
+        *unknown,
     )
 
 

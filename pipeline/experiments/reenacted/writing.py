@@ -21,6 +21,8 @@ def shown(value: float | None, kind: Kind) -> str:
             return percent(value)
         case "mean":
             return decimal(value, 1)
+        case "loss":
+            return decimal(value, 4)
     return count(value)
 
 
