@@ -34,7 +34,8 @@ def event(name: str, level: str = INFO, **facts: Any) -> None:
     try:
         append_line(home() / "logs" / FILE, line)
     except (OSError, ConfigError) as error:
-        os.write(2, f"log not written: {error}\n".encode())
+        with contextlib.suppress(OSError):  # it may lie on the same full disk
+            os.write(2, f"log not written: {error}\n".encode())
 
 
 @contextlib.contextmanager

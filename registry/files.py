@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from registry.errors import RegistryError
 
 LOCK = ".lock"
+FLUSHES = 16  # side by side
 LOCK_WAIT_SECONDS = 60.0
 _LOCK_POLL_SECONDS = 0.005
 _CHECK_LETTERS = 16
@@ -38,12 +39,34 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 def write_new(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Create a file that must not exist yet and flush its bytes to disk, not its name."""
+    with written(path, content, mode) as descriptor:
+        os.fsync(descriptor)
+
+
+@contextlib.contextmanager
+def written(path: Path, content: bytes, mode: int = 0o666) -> Iterator[int]:
+    """Create a file that must not exist yet; its descriptor, of bytes that are not flushed yet."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         _write_all(descriptor, content)
-        os.fsync(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def flush_together(descriptors: Sequence[int]) -> None:
+    """Flush files or folders to disk side by side: it commits at once what it is asked for at once.
+
+    Raises
+    ------
+    OSError
+        That of the first one that the disk does not take.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(len(descriptors), FLUSHES) or 1) as pool:
+        for _ in pool.map(os.fsync, descriptors):
+            pass
 
 
 def make_folder(folder: Path) -> None:

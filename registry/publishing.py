@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from registry.files import sync_folder, write_atomic, write_new
+from registry.files import flush_together, sync_folder, write_atomic, written
 from registry.manifest import FILE, Manifest, events_path
 from registry.slots import version_name, version_number
 
@@ -51,11 +52,7 @@ def publish(final: Path, files: Mapping[str, bytes], manifest: Manifest, line: s
     place, temporary = final.parent, final.with_name(f"{TEMPORARY}{final.name}")
     try:
         temporary.mkdir()
-        for name, content in {**files, FILE: manifest.to_bytes()}.items():
-            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-            write_new(temporary / name, content, READ_ONLY)
-        for folder in (*_folders(temporary), temporary, place):
-            sync_folder(folder)
+        _write_together(temporary, {**files, FILE: manifest.to_bytes()})
         write_atomic(events_path(place, final.name), f"{line}\n".encode())
         temporary.rename(final)
     except OSError:
@@ -70,6 +67,19 @@ def _discard(place: Path, version: str) -> None:
         events_path(place, version).unlink(missing_ok=True)
         sync_folder(place)
     shutil.rmtree(place / f"{TEMPORARY}{version}")
+
+
+def _write_together(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write new files and flush them and all names at once: the disk commits them together."""
+    with contextlib.ExitStack() as opened:
+        descriptors = []
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            descriptors.append(opened.enter_context(written(folder / name, content, READ_ONLY)))
+        for inner in (*_folders(folder), folder, folder.parent):
+            descriptors.append(os.open(inner, os.O_RDONLY))
+            opened.callback(os.close, descriptors[-1])
+        flush_together(descriptors)
 
 
 def _folders(folder: Path) -> Iterator[Path]:

@@ -6,7 +6,7 @@ import errno
 import os
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 OPERATIONS = (
     *("open", "write", "fsync", "rename", "replace"),
@@ -20,9 +20,17 @@ CLEAN, KILLED, REFUSED, ESCAPED, COUNTED = 0, 9, 6, 1, 100
 class Fault:
     """Counts file operations that write, and lets one of them fail; for a forked process.
 
-    `kind`: ``kill`` ends the process there, ``full`` refuses room from there on, ``error`` refuses
-    that one. Files that end in `spared` always find room.
+    `kind`: ``kill`` ends the process there, ``full`` refuses room from there on, ``locked`` every
+    change, ``error`` refuses that one. Files that end in `spared` always find room.
     """
+
+    real: ClassVar[dict[str, Callable[..., Any]]] = {name: getattr(os, name) for name in OPERATIONS}
+
+    @classmethod
+    def lift(cls) -> None:
+        """Let everything succeed again."""
+        for name, real in cls.real.items():
+            setattr(os, name, real)
 
     def __init__(self, at: int, kind: str, spared: str | None = None) -> None:
         self.left, self.kind, self.spared = at, kind, spared
@@ -43,6 +51,9 @@ class Fault:
             spared = self.spared is not None and str(given[0]).endswith(self.spared)
             if self.left <= 0 and name in ROOM and not spared:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), given[0])
+        elif self.kind == "locked":
+            if self.left <= 0 and name not in ("write", "fsync"):  # of a file that is open already
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), given[0])
         elif self.left == 0:
             if name == "write":
                 real(given[0], given[1][: len(given[1]) // 2])

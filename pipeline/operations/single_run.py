@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline import log
 from pipeline.cores import cpu_seconds
 from pipeline.operations.caught import Caught, told
+from pipeline.operations.orphans import end_leftovers
 from pipeline.operations.retrain import Outcome, Places
 from pipeline.operations.run_report import RunFacts, RunReport, leave_report
 from pipeline.operations.slot_result import SlotResult, of_outcome
@@ -38,6 +39,7 @@ def reported(
     run, caught = new_run(began), Caught()
     with log.tagged(run=run, slot=str(target.slot)):
         with caught:
+            end_leftovers(places.home, target.slot)
             outcome = work()
         result = _failed(target, words, caught.error) if caught.error else _done(outcome, words)
         ended = pd.Timestamp.now(tz="UTC")

@@ -8,7 +8,7 @@ from typing import Any
 from registry.archive import Packed, backup, restore, sweep_restores
 from registry.errors import RegistryError
 from registry.folders import export, read_folder
-from registry.retention import Waste, collect, waste
+from registry.retention import Waste, collect, kept, waste
 from registry.slots import Slot
 from registry.tables import table
 from registry.verbs.telling import ME, Told, print_json, tell
@@ -59,12 +59,12 @@ def gc(registry: Registry, told: Told) -> int:
         left += [f"{slot}/{name}" for name in swept]
     facts: dict[str, Any] = {"deleted": told.yes, "keep": told.keep, "swept": left}
     facts["versions"] = [asdict(each) for each in found]
+    facts["kept"] = [row for slot in slots for row in _kept_rows(registry, told, slot)]
     size = sum(each.bytes for each in found) / 1e6
     counted = f"{len(found)} versions, {size:.1f} MB"
     if not found:
-        return tell(
-            told, facts, "Nothing to delete." + f" {len(left)} left-overs swept." * bool(left)
-        )
+        nothing = "Nothing to delete." + f" {len(left)} left-overs swept." * bool(left)
+        return tell(told, facts, nothing, f"\n{table(facts['kept'])}" if facts["kept"] else "")
     rows = f"{table(facts['versions'])}\n"
     done = f"Deleted {counted}." if told.yes else f"Nothing is deleted yet: {counted} would be."
     how = (
@@ -93,6 +93,15 @@ def _collected(registry: Registry, told: Told, slot: Slot) -> tuple[list[Waste],
     if told.yes:
         return collect(registry.root, slot, told.keep, told.at, told.who)
     return waste(registry.root, slot, told.at, told.keep), []
+
+
+def _kept_rows(registry: Registry, told: Told, slot: Slot) -> list[dict[str, str]]:
+    """What stays, and why."""
+    stay = kept(registry.root, slot, told.at, told.keep)
+    return [
+        {"slot": str(slot), "version": each.version, "stays": ", ".join(each.reasons)}
+        for each in stay
+    ]
 
 
 def _said(packed: Packed) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -485,6 +486,16 @@ def test_a_log_that_cannot_be_written_stops_nothing(home: Path, capfd: Capture) 
     (home / "logs").write_text("a file")
     log.event("stage", seconds=1)
     assert capfd.readouterr().err.startswith("log not written: ")
+
+
+def test_a_log_and_what_is_told_of_it_may_lie_on_the_same_full_disk(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    log.event("stage", seconds=1)
 
 
 def test_the_checkout_is_where_the_code_is() -> None:

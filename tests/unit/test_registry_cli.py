@@ -141,7 +141,12 @@ def test_pin_tag_and_gc_tell_what_they_did(root: Path, capsys: pytest.CaptureFix
     assert (shown["points_here"], shown["tags"]) == (["pinned"], ["good"])
     (moved,) = told_json(capsys, root, "history", str(SOL), "--as", "pinned")
     assert (moved["to"], moved["generation"]) == ("v0001", 1)
-    assert told_json(capsys, root, "gc", "--keep", "1")["versions"] == []
+    nothing = told_json(capsys, root, "gc", "--keep", "1")
+    assert nothing["versions"] == []
+    stays = [(each["version"], each["stays"]) for each in nothing["kept"]]
+    assert ("v0001", "pinned") in stays
+    assert run(root, "gc", "--keep", "1") == 0
+    assert "pinned" in told(capsys)
     assert told_json(capsys, root, "pin", str(SOL), "none")["before"] == "v0001"
     assert told_json(capsys, root, "tag", str(SOL), "v0001", "good", "--remove")["tags"] == []
     assert run(root, "gc", "--keep", "1") == 0

@@ -1,4 +1,4 @@
-"""Kill, disk-full and I/O-error at every file operation of everything that writes.
+"""Kill, full disk, locked disk and I/O error at every file operation of everything that writes.
 
 Run as a script it forks once per file operation: the child dies, or is refused the operation, at
 the n-th; the parent then looks at what a reader sees, and lets the next process try again.
@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from registry import pointers
-from registry.archive import backup, restore
+from registry.archive import backup, read_index, restore
 from registry.errors import RegistryError
 from registry.marks import mark
 from registry.retention import collect
@@ -31,6 +31,7 @@ SLOT = Slot.parse("upbit_hourly/KRW-SOL")
 OLD = {"card.json": b'{"as_of": "old"}', "heads/direction/model.txt": b"old trees"}
 NEW = {"card.json": b'{"as_of": "new"}', "heads/direction/model.txt": b"new trees"}
 WHY: pointers.Because = {"reason": "gate", "who": "test", "at": AT}
+KEPT = "kept.zip"
 MEMORY = Path("/dev/shm")
 Action = Callable[[Path], None]
 
@@ -108,6 +109,12 @@ def backed_up(root: Path) -> None:
     nothing(root)
 
 
+def keep(root: Path) -> None:
+    """Into a file of its own, unless it is there already."""
+    if not (root / KEPT).exists():
+        backup(Registry(root), root / KEPT)
+
+
 def killed_before(root: Path) -> None:
     promote_old(root)
     place = SLOT.folder(root)
@@ -127,6 +134,7 @@ CASES: dict[str, tuple[Action, Action, str | None, list[str]]] = {
     "mark": (both, pin_second, "v0001", ["v0001", "v0002"]),
     "collection": (add_both, first_only, None, ["v0002"]),
     "restore": (backed_up, restore_other, "v0001", ["v0001"]),
+    "backup": (promote_both, keep, "v0002", ["v0001", "v0002"]),
     "event": (promote_old, note_new, "v0001", ["v0001"]),
 }
 
@@ -157,6 +165,8 @@ def seen(root: Path) -> Iterator[str]:
     if champion and registry.open(SLOT).version != champion.version:
         yield "another champion opens"
     yield from (finding.what for finding in registry.verify())
+    if (root / KEPT).exists():
+        read_index(root / KEPT, whole=True)
 
 
 def converged(root: Path, champion: str | None, versions: list[str]) -> Iterator[str]:
@@ -206,7 +216,7 @@ def main(kind: str) -> None:
     print(json.dumps(report))
 
 
-@pytest.mark.parametrize("kind", ["kill", "error", "full"])
+@pytest.mark.parametrize("kind", ["kill", "error", "full", "locked"])
 def test_every_file_operation_may_be_the_last(kind: str, tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run(

@@ -108,6 +108,26 @@ def test_what_a_killed_retrain_left_is_ended(home: Path, workspace: Workspace) -
     assert '"leftover_ended"' in (home / "logs/vintage.jsonl").read_text()
 
 
+def test_a_stage_whose_dvc_was_killed_is_ended(home: Path, workspace: Workspace) -> None:
+    (workspace.folder / "pipeline.py").write_text("import signal; signal.pause()")
+    stage = [sys.executable, "-m", "pipeline", "stage", "train"]
+    start = f"import subprocess; print(subprocess.Popen({stage}, stdout=2).pid, flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", start],
+        cwd=workspace.folder,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as leader:
+        assert leader.stdout is not None
+        left = psutil.Process(int(leader.stdout.readline()))
+    while left.cmdline()[1:] != stage[1:]:  # between fork and exec it looks like its parent
+        assert left.is_running()
+    assert end_leftovers(home, Slot("demo", "SIM-ETH")) == 0
+    assert left.is_running()
+    assert end_leftovers(home, SLOT) == 1
+    assert not left.is_running() or left.status() == psutil.STATUS_ZOMBIE
+
+
 def test_what_a_person_started_is_left_alone(home: Path, workspace: Workspace) -> None:
     words = [sys.executable, "-m", "dvc", "repro"]
     with subprocess.Popen(words, cwd=workspace.folder, process_group=0) as theirs:
