@@ -19,6 +19,7 @@ VERBS = {
     "reenact": ("pipeline.commands.reenact", "an old claim beside what is left of it"),
     "reproduce": ("pipeline.commands.reproduce", "make a version again, byte for byte"),
     "tune": ("pipeline.commands.tune", "search a model's settings, trial by trial"),
+    "audit": ("pipeline.commands.audit", "prove that nothing is found in noise, on known markets"),
     "experiments": ("pipeline.commands.experiments", "a readable dvc exp show"),
     "adopt": ("pipeline.commands.adopt", "keep an experiment's settings in conf/tune/"),
     "registry": ("pipeline.commands.registry", "list, show, compare, promote, roll back versions"),

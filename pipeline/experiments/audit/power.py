@@ -1,0 +1,131 @@
+"""Many markets of each law, and how many of them a recipe may and must promote."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.experiments.audit.check import Result
+from pipeline.experiments.audit.markets import NOISE, TIMING, Law
+from pipeline.experiments.audit.trials import RISK, TRADE, Judge, Judged, Trial
+from pipeline.workers import spread
+
+EDGE = 0.15  # correlation of the planted state with the return of the next candle
+WEAKER = (0.10, 0.075, 0.05)
+FIRST_SEED = {"noise": 1, "timing": 10_001, "bars": 20_001, "planted": 30_001, "shuffled": 40_001}
+MOST = {"shuffled": 0.05, "noise": 0.05, "bars": 0.05, "timing": 0.04}  # shares promoted
+FOUND_SHARE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """How many markets of each law there are, and of how many candles."""
+
+    noise: int
+    bars: int
+    timing: int
+    planted: int
+    weaker: int
+    shuffled: int
+    rows: int = 20_000
+    cuts: int = 20
+    moments: int = 200
+
+
+SHORT = Volume(noise=4, bars=2, timing=2, planted=2, weaker=0, shuffled=2)
+FULL = Volume(
+    noise=200, bars=50, timing=50, planted=50, weaker=20, shuffled=20, cuts=50, moments=1000
+)
+
+
+class Batch(NamedTuple):
+    """Trials of one law under one name."""
+
+    name: str
+    trials: tuple[Trial, ...]
+
+
+def batches(volume: Volume, judge: Judge) -> list[Batch]:
+    """Which markets are judged: seeds are fixed, so that the outcome is always the same."""
+    made = [
+        _batch("shuffled", planted(EDGE), volume.shuffled),
+        _batch("noise", NOISE, volume.noise),
+        _batch("bars", None, volume.bars if judge.bars is not None else 0),
+        _batch("timing", TIMING, volume.timing),
+        _batch("risk", TIMING, volume.timing if RISK in judge.plans else 0, RISK),
+        _batch("planted", planted(EDGE), volume.planted),
+        *(_batch(f"planted {edge:g}", planted(edge), volume.weaker) for edge in WEAKER),
+    ]
+    return [batch for batch in made if batch.trials]
+
+
+def planted(edge: float) -> Law:
+    """The law of a market whose state foretells the next candle."""
+    return Law(name="planted", edge=edge)
+
+
+def judge_markets(judge: Judge, volume: Volume, workers: int) -> dict[str, list[Judged]]:
+    """Judge every market, in as many processes as that is worth."""
+    asked = batches(volume, judge)
+    found = spread(judge, [trial for batch in asked for trial in batch.trials], workers).results
+    places = np.cumsum([0, *(len(batch.trials) for batch in asked)])
+    return {
+        batch.name: found[start:stop]
+        for batch, start, stop in zip(asked, places[:-1], places[1:], strict=True)
+    }
+
+
+def told(judged: dict[str, list[Judged]]) -> list[Result]:
+    """What the markets came to, check by check."""
+    made = [_nothing(name, judged[name], most) for name, most in MOST.items() if name in judged]
+    if "risk" in judged:
+        made.append(_something("risk", judged["risk"], [each.found for each in judged["risk"]]))
+    for name, found in judged.items():
+        if name.startswith("planted"):
+            made.append(_planted(name, found))
+    return made
+
+
+def _batch(name: str, law: Law | None, count: int, judge: str = TRADE) -> Batch:
+    first = FIRST_SEED["timing" if judge == RISK else name.split(maxsplit=1)[0]]
+    seeds = range(first, first + count)
+    return Batch(name, tuple(Trial(law, seed, judge, name == "shuffled") for seed in seeds))
+
+
+def _nothing(name: str, judged: Sequence[Judged], share: float) -> Result:
+    promoted = sum(each.promoted for each in judged)
+    most = max(int(share * len(judged)), 1)
+    number = f"{promoted} of {len(judged)} promoted, at most {most}"
+    return Result(check=name, passed=promoted <= most, number=number)
+
+
+def _something(name: str, judged: Sequence[Judged], found: Sequence[bool]) -> Result:
+    count, least = sum(found), math.ceil(FOUND_SHARE * len(judged))
+    number = f"{count} of {len(judged)} found, at least {least}"
+    return Result(check=name, passed=count >= least, number=number)
+
+
+def _planted(name: str, judged: Sequence[Judged]) -> Result:
+    edges = [each.known for each in judged if each.known]
+    candle, label, sharpe = (
+        float(np.mean([getattr(edge, part) for edge in edges]))
+        for part in ("candle", "label", "sharpe")
+    )
+    size = (
+        f"information coefficient {candle:.3f} for a candle, {label:.2f} for the label, "
+        f"Sharpe {sharpe:.1f} after costs"
+    )
+    found = [each.promoted for each in judged]
+    if not any(each.tells_direction for each in judged):
+        why = "no head tells sell from buy, so the gate lets none trade"
+        return Result(check=name, passed=None, number=f"{why}; {size}")
+    if name != "planted":
+        return Result(
+            check=name, passed=None, number=f"{sum(found)} of {len(judged)} found; {size}"
+        )
+    result = _something(name, judged, found)
+    return result.model_copy(update={"number": f"{result.number}; {size}"})
