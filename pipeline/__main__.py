@@ -18,6 +18,7 @@ VERBS = {
     "backtest": ("pipeline.commands.backtest", "trade a version's out-of-fold rows, after costs"),
     "reenact": ("pipeline.commands.reenact", "an old claim beside what is left of it"),
     "reproduce": ("pipeline.commands.reproduce", "make a version again, byte for byte"),
+    "simulate": ("pipeline.commands.simulate", "replay a schedule: what was retraining worth?"),
     "tune": ("pipeline.commands.tune", "search a model's settings, trial by trial"),
     "audit": ("pipeline.commands.audit", "prove that nothing is found in noise, on known markets"),
     "experiments": ("pipeline.commands.experiments", "a readable dvc exp show"),

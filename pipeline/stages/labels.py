@@ -26,14 +26,15 @@ def run(config: Config, context: Context) -> Facts:
     facts: Facts = {}
     for head, node in sorted(config.heads.items()):
         label: Label = context.build(node, f"label of {head}")
-        frame = _label(candles, label, config.timeframe)
+        frame = compute(candles, label, config.timeframe)
         _check(head, frame)
         write_frame(paths.LABELS / f"{head}.parquet", frame)
         facts[head] = _shares(frame, label.classes)
     return facts
 
 
-def _label(candles: pd.DataFrame, label: Label, timeframe: str) -> pd.DataFrame:
+def compute(candles: pd.DataFrame, label: Label, timeframe: str) -> pd.DataFrame:
+    """Label candles keyed (market, time), each market on its own; keyed alike, or by trade too."""
     markets = candles.index.unique("market")
     return pd.concat(
         [

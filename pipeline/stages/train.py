@@ -64,7 +64,9 @@ def run(config: Config, context: Context) -> Facts:
     TrialFacts.of_local(context.local, str(LOCAL)).count(home() / REGISTRY, "train")
     workers = worker_count(WorkersFact.of_local(context.local).workers)
     trained, heads, spent = _trained(config, context, workers)
-    declared = {name: _declared(config.heads[name], result) for name, result in trained.items()}
+    declared = {
+        name: declaration_of(config.heads[name], result) for name, result in trained.items()
+    }
     kept = {name: _kept(config, name) for name in config.kept}
     declared |= {name: head.declaration(config.kept[name]) for name, head in kept.items()}
     heads |= {name: head.training for name, head in kept.items()}
@@ -97,6 +99,19 @@ def head_samples(
     if "trade" not in features.index.names:
         features = rows_of_whole_windows(features, config.lookback)
     return labelled_samples(features, labels, head.classes, label)
+
+
+def declaration_of(head: Head, result: TrainedHead) -> HeadDeclaration:
+    """What a bundle says of a trained head."""
+    rule, calibrator = result.rules[-1], result.calibrations[-1].calibrator
+    return HeadDeclaration(
+        features=head.features,
+        label=head.label,
+        model=head.model,
+        classes=head.classes,
+        learned=rule.model_dump() if rule else None,
+        calibrator=calibrator_node(calibrator) if calibrator else None,
+    )
 
 
 def _trained(
@@ -139,18 +154,6 @@ def _kept(config: Config, name: str) -> KeptHead:
             fix="leave it out of skip",
         )
     return head
-
-
-def _declared(head: Head, result: TrainedHead) -> HeadDeclaration:
-    rule, calibrator = result.rules[-1], result.calibrations[-1].calibrator
-    return HeadDeclaration(
-        features=head.features,
-        label=head.label,
-        model=head.model,
-        classes=head.classes,
-        learned=rule.model_dump() if rule else None,
-        calibrator=calibrator_node(calibrator) if calibrator else None,
-    )
 
 
 def _facts(result: TrainedHead) -> dict[str, list[int]]:
