@@ -15,7 +15,7 @@ from pipeline.experiments.audit.run import Audit
 from registry.conditions import Condition
 from registry.evidence import Evidence
 from registry.files import read_if_there, write_atomic
-from registry.gate import Verdict
+from registry.gate import Outcome, Verdict
 
 FOLDER, SHIPPED = Path("reports/audits"), Path("docs/audits")
 AUDITED = "audited"  # the condition and the event
@@ -72,13 +72,19 @@ def with_audit(verdict: Verdict, evidence: Evidence, audit: Audit | None, recipe
         return verdict.model_copy(update={"conditions": conditions})
     trading = evidence.champion is not None and evidence.champion.mode == "trade"
     if audit is not None or (trading and verdict.outcome == "promote"):
-        return Verdict(
-            outcome="refuse", sentence=f"Refuse: {condition.reason}.", conditions=conditions
-        )
+        refused = f"Refuse: {condition.reason}."
+        return _turned(verdict, "refuse", refused, conditions)
     sentence = verdict.sentence
     if verdict.outcome == "promote":
         sentence = f"Observe, signals but no decisions: {condition.reason}."
-    return Verdict(outcome="observe", sentence=sentence, conditions=conditions)
+    return _turned(verdict, "observe", sentence, conditions)
+
+
+def _turned(
+    verdict: Verdict, outcome: Outcome, sentence: str, conditions: tuple[Condition, ...]
+) -> Verdict:
+    told = {"outcome": outcome, "sentence": sentence, "conditions": conditions}
+    return verdict.model_copy(update=told)
 
 
 def _read(path: Path) -> Audit | None:
