@@ -15,7 +15,8 @@ from pipeline.experiments.audit.run import Audit
 from registry.conditions import Condition
 from registry.evidence import Evidence
 from registry.files import read_if_there, write_atomic
-from registry.gate import Outcome, Verdict
+from registry.gate import Verdict
+from registry.sentences import Outcome
 
 FOLDER, SHIPPED = Path("reports/audits"), Path("docs/audits")
 AUDITED = "audited"  # the condition and the event
