@@ -152,8 +152,8 @@ def _learnt(
     distinct, forgetting = np.unique(judged.rows), calibration.forgetting
     if not len(distinct):
         return CalibrationFit(why_not="no outcome was known")
-    effective, least = _effective(samples, distinct), calibration.least_effective_rows or 0.0
-    if effective < least:
+    least = calibration.least_effective_rows
+    if least and (effective := _effective(samples, distinct)) < least:
         why_not = f"{effective:.1f} effective rows of the {least:g} that it needs"
         return CalibrationFit(why_not=why_not)
     missing = [name for k, name in enumerate(samples.classes) if not (judged.label == k).any()]
@@ -184,11 +184,18 @@ def _blocks(
 def _shared(samples: Samples, rows: Rows) -> Floats:
     """Weight of each row, by how often it is there and how many markets share its moment."""
     distinct, place, times = np.unique(rows, return_inverse=True, return_counts=True)
-    keys = samples.index[distinct]
-    market = pd.Series(np.asarray(keys.get_level_values("market")))
-    markets = market.groupby(np.asarray(keys.get_level_values("time"))).transform("nunique")
-    share: Floats = samples.weight[distinct] / times / markets.to_numpy("float64")
+    share: Floats = samples.weight[distinct] / times / _markets(samples, distinct)
     return share[place]
+
+
+def _markets(samples: Samples, rows: Rows) -> Floats:
+    """How many markets share each row's moment."""
+    if len(samples.table.index.unique("market")) == 1:
+        return np.ones(len(rows))
+    keys = samples.index[rows]
+    market = pd.Series(np.asarray(keys.get_level_values("market")))
+    shared = market.groupby(np.asarray(keys.get_level_values("time"))).transform("nunique")
+    return shared.to_numpy("float64")
 
 
 def _effective(samples: Samples, rows: Rows) -> float:

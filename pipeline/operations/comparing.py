@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline.config import Node
 from pipeline.errors import ConfigError, DataError, VintageError
 from pipeline.evaluation.backtest import Profile, Setup
-from pipeline.evaluation.comparison import Difference, OutOfFold, compare
+from pipeline.evaluation.comparison import NO_ROWS, Difference, OutOfFold, compare
 from pipeline.evaluation.money_comparison import common_moments, compare_money
 from pipeline.evaluation.side_by_side import Scored, side_by_side
 from pipeline.market.candles import duration
@@ -72,9 +72,16 @@ def difference(ours: Side, theirs: Side) -> Difference:
 
 
 def money(ours: Side, theirs: Side, store: CandleStore) -> MoneyEvidence:
-    """Trade both by the candidate's profile and costs, on candles of the store."""
+    """Trade both by the candidate's profile and costs, on candles of the store.
+
+    A head that one of them has no row of is asked of neither: later than its ``as_of`` a version
+    says nothing of trades.
+    """
     if why_not := _apart(ours, theirs):
         return MoneyEvidence(comparable=False, why_not=why_not)
+    ours, theirs = _spoken(ours, theirs), _spoken(theirs, ours)
+    if not (ours.heads and theirs.heads):
+        return MoneyEvidence(comparable=False, why_not=NO_ROWS)
     if ours.setup is None:
         why_not = POOLED if _has_many_markets(ours) else NO_PROFILE
         return MoneyEvidence(comparable=False, why_not=why_not)
@@ -133,6 +140,12 @@ def compare_versions(
         money=money(first, second, store),
         scored=scored,
     )
+
+
+def _spoken(side: Side, beside: Side) -> Side:
+    pairs = (*side.heads.items(), *beside.heads.items())
+    silent = {name for name, head in pairs if head.frame.empty}
+    return replace(side, heads={k: head for k, head in side.heads.items() if k not in silent})
 
 
 def _alone(side: Side, head: str) -> Side:

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.evaluation.backtest import Setup
 from pipeline.evaluation.bootstrap import over_moments
-from pipeline.evaluation.comparison import OutOfFold
+from pipeline.evaluation.comparison import NO_ROWS, OutOfFold
 from pipeline.evaluation.money_comparison import (
     SILENT,
     _horizon_days,
@@ -86,6 +86,25 @@ def test_the_difference_is_that_of_two_backtests(
     assert back.word == "worse"
     assert back.daily_difference == -found.daily_difference
     assert (back.low, back.high) == pytest.approx((-found.high, -found.low), rel=0.2)
+
+
+def test_a_head_without_a_row_is_asked_of_neither(
+    candles: pd.DataFrame,
+    knowing: dict[str, OutOfFold],
+    blind: dict[str, OutOfFold],
+    tmp_path: Path,
+) -> None:
+    """Of later rows a version says nothing where they are those of trades."""
+    store = CandleStore(tmp_path)
+    store.append(Series("simulated", "SIM-BTC", "1h"), candles)
+    exits = replace(blind["direction"], classes=("stay", "leave"))
+    nothing = replace(exits, frame=exits.frame.iloc[:0])
+    ours = Side("simulated", "1h", {**knowing, "long_exit": exits}, SETUP)
+    theirs = Side("simulated", "1h", {**blind, "long_exit": nothing}, SETUP)
+    alone = [Side("simulated", "1h", heads, SETUP) for heads in (knowing, blind)]
+    assert money(ours, theirs, store) == money(alone[0], alone[1], store)
+    none = Side("simulated", "1h", {"long_exit": nothing}, SETUP)
+    assert money(ours, none, store).why_not == NO_ROWS
 
 
 def test_it_is_told_in_a_sentence(
