@@ -62,6 +62,8 @@ APART = {"comparable": False, "why_not": "Other labels."}
 CERTIFIED: dict[str, Any] = {
     "head": "direction", "rows": 40, "rank_correlation": 0.8, "signal_rate": 0.2,
     "fold_signal_rate": 0.22,
+    "unlabelled_rows": 24,
+    "unlabelled_rank_correlation": 0.8,
 }  # fmt: skip
 
 
@@ -193,8 +195,8 @@ LOW_SKILL: dict[str, Any] = {"direction_skill": 0.0}
         ({}, {**REFRESHED, "likeness": [{**ALIKE, "signal_rate": 0.05}]}, "refuse"),
         ({}, {**REFRESHED, "likeness": [{**ALIKE, "signal_rate": 0.53}]}, "promote"),
         ({}, {**REFRESHED, "likeness": [{**ALIKE, "calibration_error": 0.1001}]}, "refuse"),
-        ({"certified": [{**CERTIFIED, "rank_correlation": 0.2}]}, REFRESHED, "refuse"),
-        ({"certified": [{**CERTIFIED, "rank_correlation": None}]}, REFRESHED, "refuse"),
+        ({"certified": [{**CERTIFIED, "unlabelled_rank_correlation": 0.2}]}, REFRESHED, "refuse"),
+        ({"certified": [{**CERTIFIED, "unlabelled_rank_correlation": None}]}, REFRESHED, "refuse"),
         ({"certified": [{**CERTIFIED, "signal_rate": 0.7}]}, REFRESHED, "refuse"),
         ({"certified": [CERTIFIED]}, REFRESHED, "promote"),
         (LOW_SKILL, REFRESHED, "observe"),

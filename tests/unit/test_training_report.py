@@ -30,7 +30,7 @@ from pipeline.labels.three_class import ThreeClass
 from pipeline.models.base import Model, Report, Samples
 from pipeline.models.nested_calibration import CalibrationFit
 from pipeline.operations import retrain as retrains
-from pipeline.operations.build_run import BuildReport
+from pipeline.operations.build_run import BuildReport, How
 from pipeline.operations.retrain import Outcome, Places, retrain
 from pipeline.operations.target import resolve
 from pipeline.operations.workspace import Workspace
@@ -366,7 +366,7 @@ def test_a_version_carries_its_page_and_its_events_tell_the_cost(
     assert len(costs(places, first)) == 2
 
 
-def in_this_process(workspace: Workspace, home: Path, progress: Any) -> BuildReport:
+def in_this_process(workspace: Workspace, home: Path, progress: Any, how: How) -> BuildReport:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(workspace.folder)
         plan = resolve(["recipe=demo", *words()], CHECKOUT / "conf", home, pd.Timestamp(AS_OF)).plan
