@@ -491,11 +491,16 @@ def test_a_log_that_cannot_be_written_stops_nothing(home: Path, capfd: Capture) 
 def test_a_log_and_what_is_told_of_it_may_lie_on_the_same_full_disk(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> int:
+    asked: list[object] = []
+
+    def full(*told: object) -> int:
+        asked.append(told[0])
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "write", full)
     log.event("stage", seconds=1)
+    assert len(asked) > 1, "the log itself was tried, and what is told of it"
+    assert asked[-1] == 2
 
 
 def test_the_checkout_is_where_the_code_is() -> None:
