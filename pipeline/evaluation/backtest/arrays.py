@@ -22,9 +22,8 @@ COLUMNS = (
 KEPT = len(COLUMNS)
 LEVEL = KEPT  # then the prices of liquidation, stop and profit, while a position is held
 WIDTH = LEVEL + 3
-WALLET, USED, STREAK = range(3)
-HELD, DONE = range(2)
-LOW, HIGH, DUE, NET, COST = range(5)
+WALLET, USED, STREAK, HELD, DONE, LOW, HIGH, DUE, NET, COST = range(10)
+STATES = 10
 
 
 class Candles(NamedTuple):
@@ -80,17 +79,17 @@ class Rules(NamedTuple):
 
 
 class Book(NamedTuple):
-    """Positions held, the oldest first; trades done; money and counts of both.
+    """Positions held, the oldest first; trades done; and what is true of them all.
 
-    `guard` spares most candles a look at the positions: outside its prices and before its minute
-    no position leaves, and all are worth ``NET * close - COST``.
+    `state` is money, the counts `HELD` and `DONE`, and a guard that spares most candles a look at
+    the positions: outside its prices and before its minute no position leaves, and all are worth
+    ``NET * close - COST``. One array, because each array handed to a compiled function costs as
+    much as ten candles.
     """
 
     held: FloatArray
+    state: FloatArray
     trades: FloatArray
-    money: FloatArray
-    counts: IntArray
-    guard: FloatArray
 
 
 class Bar(NamedTuple):

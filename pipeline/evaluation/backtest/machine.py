@@ -3,7 +3,8 @@
 In each candle, in this order: funding that fell due since the candle before is paid; positions
 held leave at the open (a gap beyond a level, the holding limit, a signal of the close before);
 an order of the close before is filled at the open; levels are met inside the candle; signals are
-read at the close. Equity starts at 1.
+read at the close. Equity starts at 1. Every array is read at every candle, needed or not: one
+that is taken up again after a while costs more than reading it all along.
 """
 
 from __future__ import annotations
@@ -48,36 +49,33 @@ def play(
     """Trades in the order of their exits, one row of `COLUMNS` each, and equity per candle."""
     opened, high, low, close, minute, funding = candles
     long, short, exit_long, exit_short, size = signals
-    book, equity, order = new_book(positions, close.size), np.empty(close.size), 0
-    counts, guard, money = book.counts, book.guard, book.money
-    exits = rules.exit_threshold < np.inf or not rules.shorts
+    book, equity, order, share = new_book(positions, close.size), np.empty(close.size), 0, 0.0
+    state, exits = book.state, rules.exit_threshold < np.inf or not rules.shorts
     for row in range(close.size):
-        held = counts[HELD] > 0
-        if held and funding[row] != 0.0:
+        if funding[row] != 0.0 and state[HELD] > 0.0:
             pay_funding(book, funding[row] * close[row - 1], rules.funding_paid)
-        if held and (not guard[LOW] < opened[row] < guard[HIGH] or minute[row] >= guard[DUE]):
+        if not state[LOW] < opened[row] < state[HIGH] or minute[row] >= state[DUE]:
             _leave_at_open(book, rules, (row, minute[row], opened[row]))
-        if order != 0 and counts[HELD] < positions:
-            enter(book, rules, order, size[row - 1], (row, minute[row], opened[row]))
-        held = counts[HELD] > 0
-        if held and not (guard[LOW] < low[row] and high[row] < guard[HIGH]):
+        if order != 0 and state[HELD] < positions:
+            enter(book, rules, order, share, (row, minute[row], opened[row]))
+        if not (state[LOW] < low[row] and high[row] < state[HIGH]):
             _leave_at_levels(book, rules, (row, minute[row]), (low[row], high[row]))
         wish = _wish(rules, long[row], short[row])
-        if held and exits and _asked(rules, wish, exit_long[row], exit_short[row]):
+        if exits and state[HELD] > 0.0 and _asked(rules, wish, exit_long[row], exit_short[row]):
             _mark(book, rules, (wish, exit_long[row], exit_short[row]))
-        if rules.at_close and (wish != 0 or minute[row] + rules.step >= guard[DUE]):
+        order, share = wish * int(not rules.at_close), size[row]
+        if rules.at_close and (wish != 0 or minute[row] + rules.step >= state[DUE]):
             fill = (row, minute[row] + rules.step, close[row])
-            _trade_at_close(book, rules, wish, size[row], fill)
-        order = 0 if rules.at_close else wish
-        equity[row] = money[WALLET] + guard[NET] * close[row] - guard[COST]
+            _trade_at_close(book, rules, wish, share, fill)
+        equity[row] = state[WALLET] + state[NET] * close[row] - state[COST]
     _close_all(book, rules, candles, equity)
-    return book.trades[: book.counts[DONE]], equity
+    return book.trades[: int(state[DONE])], equity
 
 
 @kernel
 def _leave_at_open(book: Book, rules: Rules, fill: Fill) -> None:
     slot = 0
-    while slot < book.counts[HELD]:
+    while slot < book.state[HELD]:
         met = _levels_met(book.held, slot, fill[2], fill[2])
         if not rules.at_close:
             met |= _time_met(book.held, slot, fill[1], rules.holding)
@@ -92,7 +90,7 @@ def _leave_at_levels(
     book: Book, rules: Rules, moment: tuple[int, int], reach: tuple[float, float]
 ) -> None:
     slot = 0
-    while slot < book.counts[HELD]:
+    while slot < book.state[HELD]:
         met = _levels_met(book.held, slot, reach[0], reach[1])
         if met == 0:
             slot += 1
@@ -148,18 +146,18 @@ def _asked(rules: Rules, wish: int, exit_long: float, exit_short: float) -> bool
 def _mark(book: Book, rules: Rules, signal: tuple[int, float, float]) -> None:
     """Remember which positions a signal closes."""
     wish, exit_long, exit_short = signal
-    for slot in range(book.counts[HELD]):
+    for slot in range(int(book.state[HELD])):
         long = book.held[slot, SIDE] > 0.0
         asked = exit_long if long else exit_short
         if asked >= rules.exit_threshold or (long and wish < 0 and not rules.shorts):
             book.held[slot, REASON] = SIGNAL
-            book.guard[DUE] = -np.inf
+            book.state[DUE] = -np.inf
 
 
 @kernel
 def _trade_at_close(book: Book, rules: Rules, order: int, size: float, fill: Fill) -> None:
     slot = 0
-    while slot < book.counts[HELD]:
+    while slot < book.state[HELD]:
         met = _time_met(book.held, slot, fill[1], rules.holding)
         if met == 0:
             slot += 1
@@ -172,8 +170,8 @@ def _trade_at_close(book: Book, rules: Rules, order: int, size: float, fill: Fil
 def _close_all(book: Book, rules: Rules, candles: Candles, equity: FloatArray) -> None:
     """Close at the last close what is still open."""
     row = equity.size - 1
-    while book.counts[HELD] > 0:
+    while book.state[HELD] > 0.0:
         minute = candles.minute[row] + rules.step
         leave(book, rules, 0, END, (row, minute, candles.close[row]))
     if row >= 0:
-        equity[row] = book.money[WALLET]
+        equity[row] = book.state[WALLET]
