@@ -6,10 +6,10 @@ import pytest
 
 from pipeline.choices import FILE, read_choices
 from pipeline.compose import compose_run
-from pipeline.operations import retrain as retrains
-from pipeline.operations.build_run import BuildReport
-from pipeline.operations.slot_result import SlotResult
-from pipeline.operations.slot_run import SlotTask, run_slot
+from pipeline.operations.retraining import retrain as retrains
+from pipeline.operations.retraining.build_run import BuildReport
+from pipeline.operations.walk.slot_result import SlotResult
+from pipeline.operations.walk.slot_run import SlotTask, run_slot
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
 from pipeline.stage_configs import plan_run, write_plan

@@ -10,14 +10,14 @@ from typing import Any
 from pipeline.commands.arguments import parse, parser
 from pipeline.commands.console import progress, told
 from pipeline.config import home
-from pipeline.operations.adoption import (
+from pipeline.operations.trials.adoption import (
     Adopted,
     adopted,
     replaces,
     standing_slot,
     write_adopted,
 )
-from pipeline.operations.experiment_list import Experiment, experiments, measured
+from pipeline.operations.trials.experiment_list import Experiment, experiments, measured
 from pipeline.settings import words_of
 from pipeline.tune_choice import GROUP, place
 

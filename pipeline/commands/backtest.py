@@ -12,7 +12,7 @@ from pipeline.commands.backtest_words import story
 from pipeline.commands.console import progress
 from pipeline.config import home
 from pipeline.errors import ConfigError
-from pipeline.operations.backtests import Asked, backtest_version
+from pipeline.operations.versions.backtests import Asked, backtest_version
 from registry.files import write_atomic
 from registry.slots import Slot
 

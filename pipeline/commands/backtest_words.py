@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.commands.console import WIDTH, told
 from pipeline.evaluation.trading_words import funding_words, rules
-from pipeline.operations.backtests import Backtested
+from pipeline.operations.versions.backtests import Backtested
 
 NONE = "-"
 GAP = "\N{NO-BREAK SPACE}"

@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline.commands.arguments import checkout, parse, parser, with_words
 from pipeline.commands.console import progress, table, told
 from pipeline.config import home
-from pipeline.operations.cleaning import Cleaning, Cleared, clean, retention_of
+from pipeline.operations.retention.cleaning import Cleaning, Cleared, clean, retention_of
 
 MEBIBYTE = 2**20
 EXAMPLES = (

@@ -18,7 +18,7 @@ from pipeline.market.feeds import address_of
 from pipeline.market.generations import generations
 from pipeline.market.holes import KINDS
 from pipeline.market.store import CandleStore, Series
-from pipeline.operations.revisions import mark_revised
+from pipeline.operations.retraining.revisions import mark_revised
 from registry.versions import Registry
 
 HEADER = ("series", "rows", "first", "last", "age", *KINDS, "revised")

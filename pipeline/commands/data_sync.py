@@ -20,7 +20,7 @@ from pipeline.market.holes import KINDS
 from pipeline.market.plan import Ends
 from pipeline.market.pool import Pool
 from pipeline.market.sync import How, SyncReport, sync
-from pipeline.operations.revisions import mark_revised
+from pipeline.operations.retraining.revisions import mark_revised
 from pipeline.operations.target import Target, resolve
 from pipeline.stages.download import Config, span
 from registry.versions import Registry

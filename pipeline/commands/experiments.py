@@ -14,8 +14,8 @@ from pipeline.config import home
 from pipeline.errors import ConfigError, nearest
 from pipeline.evaluation.metrics import FLAT
 from pipeline.experiments.overfitting import Overfitting
-from pipeline.operations.experiment_list import Experiment, experiments, slots_of, tried
-from pipeline.operations.experiment_returns import overfitting_of
+from pipeline.operations.trials.experiment_list import Experiment, experiments, slots_of, tried
+from pipeline.operations.trials.experiment_returns import overfitting_of
 from pipeline.settings import words_of
 
 CHOSEN = ("recipe", "exchange", "market", "model", "tune", "as_of")

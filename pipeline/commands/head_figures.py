@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.commands.console import WIDTH, table
 from pipeline.evaluation.comparison import OutOfFold
-from pipeline.operations.candidate import Candidate
+from pipeline.operations.retraining.candidate import Candidate
 
 HEADER = ("head", "rows", "worth", "accuracy", "majority", "balanced", "chance", "skill")
 LEGEND = (

@@ -17,8 +17,8 @@ from pipeline.evaluation.paired_scores import PairedScore
 from pipeline.live.log import SignalLog
 from pipeline.market.candles import moment
 from pipeline.market.store import CandleStore
-from pipeline.operations.challenger import CHALLENGER
-from pipeline.operations.live_comparison import LiveCompared, Sources, compare_live
+from pipeline.operations.retraining.challenger import CHALLENGER
+from pipeline.operations.versions.live_comparison import LiveCompared, Sources, compare_live
 from registry.slots import Slot
 from registry.tables import table
 from registry.versions import Registry

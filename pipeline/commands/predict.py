@@ -15,9 +15,9 @@ from pipeline.config import home
 from pipeline.live.answers import NO_TRADE, Answer, HeadAnswer, Moment
 from pipeline.live.said import Said
 from pipeline.live.signals import CLASSES, HOLD, Signal
-from pipeline.operations.challenger import CHALLENGER
-from pipeline.operations.serve import keep, predict
+from pipeline.operations.retraining.challenger import CHALLENGER
 from pipeline.operations.target import resolve
+from pipeline.operations.versions.serve import keep, predict
 from registry.versions import Registry
 
 STALE_HOURS = 48

@@ -23,7 +23,7 @@ from registry.versions import Registry
 
 if TYPE_CHECKING:
     from pipeline.evaluation.comparison import Difference
-    from pipeline.operations.comparing import Compared
+    from pipeline.operations.versions.comparing import Compared
 
 COMPARE, POSITIONS = "compare", ("positions=", "positions.")
 TOLD = (
@@ -54,8 +54,8 @@ def _when_flat(words: list[str], registry: Registry, told: Namespace, mode: Mode
     from pipeline.commands.arguments import checkout
     from pipeline.commands.console import progress
     from pipeline.market.exchanges.machine import Machine
-    from pipeline.operations.promoting import Terms, promote_when_flat
-    from pipeline.operations.waiting import Wanted
+    from pipeline.operations.retraining.waiting import Wanted
+    from pipeline.operations.versions.promoting import Terms, promote_when_flat
 
     before = champion(registry.root, told.slot)
     wanted = Wanted(
@@ -123,7 +123,7 @@ def _compare(argv: Sequence[str]) -> int:
 
 
 def _told(asked: Namespace) -> int:
-    comparing = importlib.import_module("pipeline.operations.comparing")
+    comparing = importlib.import_module("pipeline.operations.versions.comparing")
     stores = importlib.import_module("pipeline.market.store")
     registry, slot = Registry(asked.root or default_root()), Slot.parse(asked.slot)
     other = Slot.parse(asked.against_slot) if asked.against_slot else slot

@@ -12,8 +12,8 @@ import pandas as pd
 from pipeline.commands.arguments import checkout, parse, parser
 from pipeline.commands.console import progress, told
 from pipeline.config import home
-from pipeline.operations.reproducing import Asked, Reproduced, reproduce_version
-from pipeline.operations.retrain import Places
+from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.versions.reproducing import Asked, Reproduced, reproduce_version
 from registry.slots import Slot
 
 DIFFERENT = 1

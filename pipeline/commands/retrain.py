@@ -20,14 +20,14 @@ from pipeline.evaluation.metrics import is_constant
 from pipeline.market.exchanges.machine import Machine
 from pipeline.market.pool import MEMBERS, Pool
 from pipeline.market.pool_quality import LEFT_OUT
-from pipeline.operations.build_run import How
-from pipeline.operations.fetching import is_short, mark_short
-from pipeline.operations.keeping import without_skip
-from pipeline.operations.retrain import REFUSED, Outcome, Places, retrain
-from pipeline.operations.single_run import reported
-from pipeline.operations.slot_task import Switch
+from pipeline.operations.retraining.build_run import How
+from pipeline.operations.retraining.keeping import without_skip
+from pipeline.operations.retraining.retrain import REFUSED, Outcome, Places, retrain
+from pipeline.operations.retraining.slot_task import Switch
+from pipeline.operations.retraining.waiting import waiting_for, without_positions
 from pipeline.operations.target import resolve
-from pipeline.operations.waiting import waiting_for, without_positions
+from pipeline.operations.walk.fetching import is_short, mark_short
+from pipeline.operations.walk.single_run import reported
 
 ROWS_FROM = "rows_from_"
 EXAMPLES = (

@@ -17,18 +17,18 @@ from pipeline.conf_groups import parse_words
 from pipeline.config import home
 from pipeline.errors import ConfigError
 from pipeline.market.exchanges.machine import Machine
-from pipeline.operations.executors.base import EXECUTOR, build_executor
-from pipeline.operations.fleet import AS_OF, FLEET, Listed, read_fleet
-from pipeline.operations.fleet_walk import walk
-from pipeline.operations.keeping import SKIP
-from pipeline.operations.retrain import Places
-from pipeline.operations.run_report import RunFacts, RunReport, leave_report
-from pipeline.operations.single_run import new_run
-from pipeline.operations.slot_run import Mode
-from pipeline.operations.slot_task import Switch
-from pipeline.operations.step_watch import Limits
-from pipeline.operations.waiting import GROUP, waiting_for, without_positions
-from pipeline.operations.walk_slots import Asked
+from pipeline.operations.retraining.keeping import SKIP
+from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.retraining.slot_task import Switch
+from pipeline.operations.retraining.step_watch import Limits
+from pipeline.operations.retraining.waiting import GROUP, waiting_for, without_positions
+from pipeline.operations.walk.executors.base import EXECUTOR, build_executor
+from pipeline.operations.walk.fleet import AS_OF, FLEET, Listed, read_fleet
+from pipeline.operations.walk.fleet_walk import walk
+from pipeline.operations.walk.run_report import RunFacts, RunReport, leave_report
+from pipeline.operations.walk.single_run import new_run
+from pipeline.operations.walk.slot_run import Mode
+from pipeline.operations.walk.walk_slots import Asked
 
 OWN = (FLEET, EXECUTOR)
 WORKERS = "workers"

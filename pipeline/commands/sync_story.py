@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline.market.candles import duration
 from pipeline.market.sync import How, SyncReport
-from pipeline.operations.revisions import Marked
+from pipeline.operations.retraining.revisions import Marked
 from pipeline.operations.target import Target
 from registry.slots import Slot
 

@@ -19,9 +19,9 @@ from pipeline.config import home
 from pipeline.errors import ConfigError
 from pipeline.experiments.study import COMPLETE, FAILED, PRUNED, Tried
 from pipeline.experiments.tune import DIGITS, Tuned
-from pipeline.operations.adoption import replaces, standing_slot
-from pipeline.operations.retrain import Places
-from pipeline.operations.tuning import Asked, Outcome, adopt_best, tune_slot
+from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.trials.adoption import replaces, standing_slot
+from pipeline.operations.trials.tuning import Asked, Outcome, adopt_best, tune_slot
 from pipeline.tune_choice import CHOSEN
 
 SHOWN = 5

@@ -19,8 +19,8 @@ from pipeline.experiments.audit.results import keep
 from pipeline.experiments.audit.run import Asked, Audit, audit
 from pipeline.market.candles import USUAL
 from pipeline.market.store import CandleStore, Series
-from pipeline.operations.audit_notes import note_versions
-from pipeline.operations.retrain import Places
+from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.versions.audit_notes import note_versions
 from pipeline.stage_configs import Plan
 
 LEAST_BARS, MOST_BARS = 2_000, 50_000  # recorded candles that are worth being shuffled

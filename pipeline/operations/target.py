@@ -20,9 +20,9 @@ from pipeline.market.exchanges.base import Exchange, Market
 from pipeline.market.exchanges.machine import Machine, silent
 from pipeline.market.pool import AnyMarket, Pool, only_market, parse_market
 from pipeline.market.store import CandleStore, Series
-from pipeline.operations.build_run import USUAL as USUAL_BUILD
-from pipeline.operations.build_run import How
-from pipeline.operations.waiting import UNWAITED, Waiting
+from pipeline.operations.retraining.build_run import USUAL as USUAL_BUILD
+from pipeline.operations.retraining.build_run import How
+from pipeline.operations.retraining.waiting import UNWAITED, Waiting
 from pipeline.pool_members import with_members
 from pipeline.settings import words_of
 from pipeline.stage_configs import Plan, plan_run

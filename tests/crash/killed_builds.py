@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.operations.build_run import BUSY, DVC_LOCK
+from pipeline.operations.retraining.build_run import BUSY, DVC_LOCK
 from pipeline.operations.workspace import FOLDER
 from tests.conftest import CHECKOUT, child_env
 from tests.crash.retrained import NOW, SLOT, WORDS, Scene, digests, ended, scene
@@ -155,7 +155,7 @@ def running(scene: Scene) -> Iterator[psutil.Process]:
 def retrain(step: str, *words: str) -> int:
     """Retrain, and die when the step starts."""
     from pipeline.__main__ import main as command
-    from pipeline.operations.step_watch import Watch
+    from pipeline.operations.retraining.step_watch import Watch
 
     real = Watch.step
 

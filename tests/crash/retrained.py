@@ -22,10 +22,10 @@ from pipeline.errors import VintageError
 from pipeline.live import first_load
 from pipeline.live.loading import unpack
 from pipeline.live.served import served
-from pipeline.operations import retrain as retrains
-from pipeline.operations.build_run import BuildReport
 from pipeline.operations.caught import told as told_of
-from pipeline.operations.retrain import Outcome, Places, retrain
+from pipeline.operations.retraining import retrain as retrains
+from pipeline.operations.retraining.build_run import BuildReport
+from pipeline.operations.retraining.retrain import Outcome, Places, retrain
 from pipeline.operations.target import Target, resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage

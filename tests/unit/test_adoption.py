@@ -14,9 +14,9 @@ from pipeline.choices import write_choices
 from pipeline.compose import compose_run
 from pipeline.config import read_yaml, to_yaml
 from pipeline.errors import ConfigError
-from pipeline.operations import adoption, experiment_list
-from pipeline.operations.adoption import Adopted, adopted, write_adopted, write_tune
-from pipeline.operations.experiment_list import Experiment, experiments, measured
+from pipeline.operations.trials import adoption, experiment_list
+from pipeline.operations.trials.adoption import Adopted, adopted, write_adopted, write_tune
+from pipeline.operations.trials.experiment_list import Experiment, experiments, measured
 from pipeline.stage_configs import plan_run
 from pipeline.trial import TrialFacts
 from pipeline.tune_choice import Tune

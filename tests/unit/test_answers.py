@@ -22,7 +22,7 @@ from pipeline.live.answers import NO_TRADE, Answer, HeadAnswer, Moment, entered
 from pipeline.live.predictor import Predictor, Serving
 from pipeline.models.base import FeatureTable, Fitted
 from pipeline.models.bundle import HeadDeclaration, pack
-from pipeline.operations.answering import _thresholds
+from pipeline.operations.versions.answering import _thresholds
 from pipeline.training import labelled_samples
 from registry.manifest import VerifiedBundle
 from tests.spine import chosen, planned

@@ -23,7 +23,7 @@ from pipeline.experiments.audit.results import audited, keep, kept, with_audit
 from pipeline.experiments.audit.run import Audit
 from pipeline.experiments.audit.trials import Judge
 from pipeline.operations import auditing
-from pipeline.operations.audit_notes import audit_of, note_versions
+from pipeline.operations.versions.audit_notes import audit_of, note_versions
 from registry.evidence import ChampionEvidence, Evidence
 from registry.gate import Verdict
 from registry.slots import Slot

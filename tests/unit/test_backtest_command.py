@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.config import read_yaml
-from pipeline.operations import candidate
+from pipeline.operations.retraining import candidate
 from pipeline.operations.workspace import Workspace
 from pipeline.stage_configs import RUN, RunFacts
 from pipeline.stages import paths

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StageError
-from pipeline.operations import build_run
+from pipeline.operations.retraining import build_run
 from pipeline.operations.workspace import Workspace
 
 CUT = "ERROR: './dvc.lock' validation failed."

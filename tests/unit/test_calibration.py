@@ -41,7 +41,7 @@ from pipeline.models.calibration import (
 )
 from pipeline.models.nested_calibration import OutOfFoldRows, calibrated_fold
 from pipeline.models.recent_calibration import RecentScaling
-from pipeline.operations.candidate import _head_card, _notes
+from pipeline.operations.retraining.candidate import _head_card, _notes
 from pipeline.runner import run_stage
 from pipeline.splits.combinatorial import Combinatorial
 from pipeline.splits.fold import Split

@@ -18,12 +18,13 @@ from pipeline.live import first_load
 from pipeline.live.log import Logged, SignalLog
 from pipeline.live.said import is_challengers
 from pipeline.live.signals import CLASSES
-from pipeline.operations import challenger, serve
-from pipeline.operations import retrain as retrains
-from pipeline.operations.build_run import BuildReport
-from pipeline.operations.challenger import challenge
-from pipeline.operations.retrain import Places, retrain
+from pipeline.operations.retraining import challenger
+from pipeline.operations.retraining import retrain as retrains
+from pipeline.operations.retraining.build_run import BuildReport
+from pipeline.operations.retraining.challenger import challenge
+from pipeline.operations.retraining.retrain import Places, retrain
 from pipeline.operations.target import resolve
+from pipeline.operations.versions import serve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
 from pipeline.stage_configs import write_plan

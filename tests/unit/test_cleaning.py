@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline.__main__ import main
-from pipeline.operations.cleaning import Cleaning, Cleared, clean, retention_of
+from pipeline.operations.retention.cleaning import Cleaning, Cleared, clean, retention_of
 from pipeline.operations.workspace import lock_path
 from registry.files import sha256
 from registry.marks import mark

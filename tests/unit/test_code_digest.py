@@ -195,7 +195,7 @@ EDITS = {
     "pipeline/tune_choice.py": set(),
     "pipeline/trial.py": {"train"},
     "pipeline/commands/stage.py": set(),
-    "pipeline/operations/retrain.py": set(),
+    "pipeline/operations/retraining/retrain.py": set(),
     "pipeline/live/predictor.py": set(),
     "pipeline/market/exchanges/replay.py": set(),
     "registry/gate.py": {"evaluate"},

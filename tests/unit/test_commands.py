@@ -21,7 +21,7 @@ from pipeline.compose import Composed
 from pipeline.config import read_yaml
 from pipeline.errors import DataError
 from pipeline.evaluation.metrics import FLAT
-from pipeline.operations import experiment_list
+from pipeline.operations.trials import experiment_list
 from pipeline.runner import STAGES
 from pipeline.stage_configs import Plan, plan_run
 from pipeline.trial import REGISTRY

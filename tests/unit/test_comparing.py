@@ -15,14 +15,14 @@ from pipeline.__main__ import main
 from pipeline.errors import ConfigError
 from pipeline.evaluation.comparison import NO_ROWS
 from pipeline.frames import read_frame
-from pipeline.operations import evidence as known
-from pipeline.operations import retrain as retrains
-from pipeline.operations.build_run import BuildReport
-from pipeline.operations.comparing import Side, _setup, difference
-from pipeline.operations.later_rows import later_side
-from pipeline.operations.retrain import Outcome, Places, retrain
-from pipeline.operations.slot_task import Switch
+from pipeline.operations.retraining import evidence as known
+from pipeline.operations.retraining import retrain as retrains
+from pipeline.operations.retraining.build_run import BuildReport
+from pipeline.operations.retraining.retrain import Outcome, Places, retrain
+from pipeline.operations.retraining.slot_task import Switch
 from pipeline.operations.target import resolve
+from pipeline.operations.versions.comparing import Side, _setup, difference
+from pipeline.operations.versions.later_rows import later_side
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
 from pipeline.stage_configs import write_plan

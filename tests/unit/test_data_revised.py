@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.market.store import CandleStore, Series
-from pipeline.operations.revisions import Marked, mark_revised
+from pipeline.operations.retraining.revisions import Marked, mark_revised
 from registry import pointers
 from registry.slots import Slot
 from registry.versions import Registry

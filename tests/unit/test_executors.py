@@ -12,8 +12,8 @@ import pytest
 
 from pipeline.conf_options import options
 from pipeline.errors import ConfigError
-from pipeline.operations.executors.base import Room, build_executor
-from pipeline.operations.executors.local import Local
+from pipeline.operations.walk.executors.base import Room, build_executor
+from pipeline.operations.walk.executors.local import Local
 from tests.conftest import CHECKOUT
 from tests.fleet_works import Job, wait_to_be_ended, work
 
@@ -81,7 +81,7 @@ def test_whoever_stops_the_walk_ends_its_processes(
         told.append(multiprocessing.active_children())
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipeline.operations.executors.local.wait", interrupt)
+    monkeypatch.setattr("pipeline.operations.walk.executors.local.wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
         next(walk)
     assert sorted(path.name for path in folder.glob("*.interrupted")) == [

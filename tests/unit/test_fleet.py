@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.conf_options import options
 from pipeline.errors import ConfigError
-from pipeline.operations.fleet import read_fleet
-from pipeline.operations.step_watch import Limits
+from pipeline.operations.retraining.step_watch import Limits
+from pipeline.operations.walk.fleet import read_fleet
 from tests.conftest import CHECKOUT
 from tests.spine import planned
 

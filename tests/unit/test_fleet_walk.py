@@ -15,15 +15,15 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.errors import ConfigError, DataError, GateError, RetryLater, StageError
 from pipeline.market.exchanges.simulated import Simulated
-from pipeline.operations import fleet_walk, slot_run, unchanged
-from pipeline.operations.executors.base import Room
-from pipeline.operations.executors.local import Local
-from pipeline.operations.fleet_walk import walk
 from pipeline.operations.log_events import LogFile
-from pipeline.operations.retrain import Places
-from pipeline.operations.slot_result import BADNESS, SlotResult, State, exit_code_of
-from pipeline.operations.slot_run import SlotTask, run_slot
-from pipeline.operations.walk_slots import Asked
+from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.walk import fleet_walk, slot_run, unchanged
+from pipeline.operations.walk.executors.base import Room
+from pipeline.operations.walk.executors.local import Local
+from pipeline.operations.walk.fleet_walk import walk
+from pipeline.operations.walk.slot_result import BADNESS, SlotResult, State, exit_code_of
+from pipeline.operations.walk.slot_run import SlotTask, run_slot
+from pipeline.operations.walk.walk_slots import Asked
 from registry.errors import RegistryError
 from tests.conftest import AS_OF, CHECKOUT
 from tests.fleet_slots import build, without_dvc
@@ -250,7 +250,7 @@ def test_without_download_the_store_says_which_candle_is_last(
 @pytest.fixture
 def one_by_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> list[SlotResult]:
     """Both slots, one after the other in this process."""
-    monkeypatch.setattr("pipeline.operations.retrain.reproduce", build)
+    monkeypatch.setattr("pipeline.operations.retraining.retrain.reproduce", build)
     return walked(home, asked())
 
 
@@ -281,7 +281,7 @@ def _nothing_is_done_twice(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("pipeline.operations.retrain.reproduce", never)
+    monkeypatch.setattr("pipeline.operations.retraining.retrain.reproduce", never)
     monkeypatch.setattr(fleet_walk, "run_slot", run_slot)
     before = files_below(home / "models")
     again = walked(home, asked())
@@ -336,7 +336,7 @@ def test_the_force_of_a_walk_asks_for_every_stage(
         told.append(given[3].force)
         raise StageError("stop here")
 
-    monkeypatch.setattr("pipeline.operations.retrain.reproduce", begun)
+    monkeypatch.setattr("pipeline.operations.retraining.retrain.reproduce", begun)
     for force in (True, False):
         walked(home, asked(TWO[0], force=force))
     assert told == [True, False]

@@ -14,7 +14,7 @@ from pipeline.evaluation.backtest import Setup, backtest
 from pipeline.evaluation.backtest.funding import RecordedFunding, recorded_funding, settled
 from pipeline.evaluation.trading_words import funding_words
 from pipeline.market.exchanges.base import Funding
-from pipeline.operations.funding_table import read_funding
+from pipeline.operations.versions.funding_table import read_funding
 from tests.oracles.walks import random_walk
 from tests.unit.test_backtest import market, peeking, profile
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline.commands import retrain as command
 from pipeline.commands.head_figures import chance, score_lines
 from pipeline.evaluation.comparison import OutOfFold
-from pipeline.operations.candidate import Candidate
+from pipeline.operations.retraining.candidate import Candidate
 
 THREE, TWO = ("sell", "hold", "buy"), ("calm", "high")
 FIGURES = {

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline.live.loading import LoadedHead
 from pipeline.models.base import FeatureTable
-from pipeline.operations.later_rows import _predicted
+from pipeline.operations.versions.later_rows import _predicted
 
 HOUR = pd.Timedelta(hours=1)
 

@@ -21,7 +21,7 @@ from pipeline.evaluation.money_comparison import (
 from pipeline.evaluation.trading import Predicted, trade
 from pipeline.frames import key_by_market, of_market
 from pipeline.market.store import CandleStore, Series
-from pipeline.operations.comparing import Side, money
+from pipeline.operations.versions.comparing import Side, money
 from registry.evidence import FEW_DAYS, ChampionEvidence, MoneyEvidence
 from tests.oracles.walks import random_walk
 from tests.unit.test_backtest import market, peeking, profile

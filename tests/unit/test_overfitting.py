@@ -17,9 +17,9 @@ from pipeline.evaluation.overfitting import loss_overfitting_probability, overfi
 from pipeline.experiments.blocks import BLOCKS, block_starts, block_sums
 from pipeline.experiments.overfitting import FEWEST, overfitting, overfitting_of_returns
 from pipeline.experiments.study import COMPLETE, PRUNED, ScoredOn, Tried
-from pipeline.operations import experiment_returns
-from pipeline.operations.experiment_list import Experiment
-from pipeline.operations.experiment_returns import overfitting_of
+from pipeline.operations.trials import experiment_returns
+from pipeline.operations.trials.experiment_list import Experiment
+from pipeline.operations.trials.experiment_returns import overfitting_of
 from registry.files import write_atomic
 from registry.slots import Slot
 from tests.volume import volume

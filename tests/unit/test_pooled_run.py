@@ -27,11 +27,11 @@ from pipeline.market.exchanges.simulated import Simulated
 from pipeline.market.pool import MEMBERS
 from pipeline.models.base import FeatureTable
 from pipeline.models.windows import whole
-from pipeline.operations import retrain as retrains
-from pipeline.operations.build_run import BuildReport
-from pipeline.operations.retrain import Outcome, Places, retrain
-from pipeline.operations.serve import predict, serving_slot
+from pipeline.operations.retraining import retrain as retrains
+from pipeline.operations.retraining.build_run import BuildReport
+from pipeline.operations.retraining.retrain import Outcome, Places, retrain
 from pipeline.operations.target import Target, resolve
+from pipeline.operations.versions.serve import predict, serving_slot
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
 from pipeline.stage_configs import write_plan

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
-from pipeline.operations.positions.file import FilePositions
-from pipeline.operations.positions.none import NoPositions
+from pipeline.operations.retraining.positions.file import FilePositions
+from pipeline.operations.retraining.positions.none import NoPositions
 
 NOW = pd.Timestamp("2025-12-20T09:00Z")
 FRESH = "2025-12-20T08:55:00+00:00"

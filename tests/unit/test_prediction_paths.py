@@ -13,7 +13,7 @@ from pipeline.evaluation.comparison import compare
 from pipeline.evaluation.metrics import brier, score_head
 from pipeline.evaluation.prediction_paths import mean_over_paths, paths_of
 from pipeline.frames import read_frame
-from pipeline.operations.candidate import _out_of_fold
+from pipeline.operations.retraining.candidate import _out_of_fold
 from pipeline.splits.combinatorial import Combinatorial
 from pipeline.splits.purged_kfold import PurgedKFold
 from pipeline.stages import paths

@@ -14,13 +14,13 @@ from pipeline.commands import reproduce as command
 from pipeline.commands.retrain import _facts, _story
 from pipeline.errors import ConfigError
 from pipeline.market.exchanges.machine import Machine
-from pipeline.operations import reproducing
-from pipeline.operations import retrain as retrains
-from pipeline.operations.processor import cpu_family
-from pipeline.operations.reproducing import Asked, compared, reproduce_version
-from pipeline.operations.retrain import Outcome, Places, retrain
+from pipeline.operations.retraining import retrain as retrains
+from pipeline.operations.retraining.retrain import Outcome, Places, retrain
+from pipeline.operations.retraining.waiting import waiting_for
 from pipeline.operations.target import resolve
-from pipeline.operations.waiting import waiting_for
+from pipeline.operations.versions import reproducing
+from pipeline.operations.versions.processor import cpu_family
+from pipeline.operations.versions.reproducing import Asked, compared, reproduce_version
 from registry.manifest import VerifiedBundle
 from registry.pending import pending
 from registry.pointers import champion

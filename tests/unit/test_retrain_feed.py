@@ -13,11 +13,11 @@ import pytest
 from pipeline.commands.retrain import _from_others
 from pipeline.errors import ConfigError
 from pipeline.live.task import task_changes
-from pipeline.operations import evidence as known
-from pipeline.operations import retrain as retrains
-from pipeline.operations import slot_task
-from pipeline.operations.retrain import Places, retrain
-from pipeline.operations.slot_task import Switch
+from pipeline.operations.retraining import evidence as known
+from pipeline.operations.retraining import retrain as retrains
+from pipeline.operations.retraining import slot_task
+from pipeline.operations.retraining.retrain import Places, retrain
+from pipeline.operations.retraining.slot_task import Switch
 from pipeline.operations.target import Target, resolve
 from registry.history import Pointer
 from registry.versions import Registry

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from pipeline.commands.retrain import _facts
-from pipeline.operations.evidence import _certified
+from pipeline.operations.retraining.evidence import _certified
 from pipeline.stages.paths import TRAINING_REPORT
 from registry.budget import Budget
 from registry.conditions import GateConfig

@@ -12,12 +12,12 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.config import read_yaml
 from pipeline.errors import StageError
-from pipeline.operations.dry_run import would_run
-from pipeline.operations.fetching import is_short, mark_short
-from pipeline.operations.retrain import Places
-from pipeline.operations.run_report import RunFacts, RunReport, write_report
-from pipeline.operations.slot_result import SlotResult
+from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.target import Target, resolve
+from pipeline.operations.walk.dry_run import would_run
+from pipeline.operations.walk.fetching import is_short, mark_short
+from pipeline.operations.walk.run_report import RunFacts, RunReport, write_report
+from pipeline.operations.walk.slot_result import SlotResult
 from pipeline.operations.workspace import FOLDER, prepare
 from pipeline.stage_configs import told_files
 from registry.files import write_atomic
@@ -136,7 +136,7 @@ def test_one_slot_that_fails_leaves_a_report_too(
     def broken(*_: object) -> Any:
         raise StageError("train ended", where="train")
 
-    monkeypatch.setattr("pipeline.operations.retrain.reproduce", broken)
+    monkeypatch.setattr("pipeline.operations.retraining.retrain.reproduce", broken)
     assert main(["retrain", "recipe=demo", f"as_of={AS_OF}"]) == 7
     assert one_paragraph(capsys) == "train ended (train)."
     (file,) = (home / "reports").glob("training_report_*.json")

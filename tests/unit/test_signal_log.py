@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pipeline.live.answers import Answer, HeadAnswer, Moment
 from pipeline.live.log import Logged, SignalLog
 from pipeline.live.said import Said, is_challengers
-from pipeline.operations.serve import keep
+from pipeline.operations.versions.serve import keep
 from registry import files
 from registry.slots import Slot
 

@@ -18,10 +18,10 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.frames import read_frame
 from pipeline.models.bundle import FILE
 from pipeline.models.kept_head import KeptHead
-from pipeline.operations import retrain as retrains
-from pipeline.operations.build_run import BuildReport
-from pipeline.operations.keeping import without_skip
-from pipeline.operations.retrain import Outcome, Places, retrain
+from pipeline.operations.retraining import retrain as retrains
+from pipeline.operations.retraining.build_run import BuildReport
+from pipeline.operations.retraining.keeping import without_skip
+from pipeline.operations.retraining.retrain import Outcome, Places, retrain
 from pipeline.operations.target import resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage

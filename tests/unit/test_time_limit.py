@@ -19,10 +19,10 @@ import pytest
 from filelock import FileLock
 
 from pipeline.errors import RetryLater
-from pipeline.operations import step_watch
-from pipeline.operations.build_run import How, reproduce
-from pipeline.operations.orphans import end_leftovers
-from pipeline.operations.step_watch import Limits
+from pipeline.operations.retraining import step_watch
+from pipeline.operations.retraining.build_run import How, reproduce
+from pipeline.operations.retraining.orphans import end_leftovers
+from pipeline.operations.retraining.step_watch import Limits
 from pipeline.operations.workspace import FOLDER, Workspace, lock_path
 from registry.slots import Slot
 

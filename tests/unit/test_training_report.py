@@ -29,9 +29,9 @@ from pipeline.importance import Importance
 from pipeline.labels.three_class import ThreeClass
 from pipeline.models.base import Model, Report, Samples
 from pipeline.models.nested_calibration import CalibrationFit
-from pipeline.operations import retrain as retrains
-from pipeline.operations.build_run import BuildReport, How
-from pipeline.operations.retrain import Outcome, Places, retrain
+from pipeline.operations.retraining import retrain as retrains
+from pipeline.operations.retraining.build_run import BuildReport, How
+from pipeline.operations.retraining.retrain import Outcome, Places, retrain
 from pipeline.operations.target import resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage

@@ -12,10 +12,10 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.config import read_yaml, to_yaml
-from pipeline.operations import build_run
-from pipeline.operations import retrain as retrains
-from pipeline.operations.build_run import BuildReport
-from pipeline.operations.retrain import Places, retrain
+from pipeline.operations.retraining import build_run
+from pipeline.operations.retraining import retrain as retrains
+from pipeline.operations.retraining.build_run import BuildReport
+from pipeline.operations.retraining.retrain import Places, retrain
 from pipeline.operations.target import resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import FAILURE, STAGES, run_stage

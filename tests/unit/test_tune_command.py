@@ -22,10 +22,10 @@ from pipeline.config import to_yaml
 from pipeline.experiments import study as studies
 from pipeline.experiments.scoring import Frames
 from pipeline.experiments.study import ScoredOn
-from pipeline.operations import tuning as operation
-from pipeline.operations.build_run import BuildReport, How
-from pipeline.operations.retrain import Places
-from pipeline.operations.tuning import Asked, tune_slot
+from pipeline.operations.retraining.build_run import BuildReport, How
+from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.trials import tuning as operation
+from pipeline.operations.trials.tuning import Asked, tune_slot
 from pipeline.operations.workspace import Workspace, lock_path
 from registry.slots import Slot
 from tests.conftest import AS_OF

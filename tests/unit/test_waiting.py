@@ -12,15 +12,15 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.commands import registry as command
 from pipeline.errors import ConfigError, RetryLater
-from pipeline.operations.positions.base import Patience, Standing
-from pipeline.operations.promoting import Terms, promote_when_flat
-from pipeline.operations.waiting import (
+from pipeline.operations.retraining.positions.base import Patience, Standing
+from pipeline.operations.retraining.waiting import (
     Waiting,
     Wanted,
     serve_pending,
     serve_when_flat,
     waiting_for,
 )
+from pipeline.operations.versions.promoting import Terms, promote_when_flat
 from registry.errors import RegistryError
 from registry.marks import MARKS, mark, marks
 from registry.pending import Pending, leave_pending, pending

@@ -1,0 +1,240 @@
+"""One slot, from candles to champion: build, register, judge, promote."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from pipeline import log
+from pipeline.errors import RetryLater
+from pipeline.live.first_load import require_loadable
+from pipeline.live.task import task_digest
+from pipeline.operations.retraining import candidate as candidates
+from pipeline.operations.retraining.build_run import reproduce
+from pipeline.operations.retraining.candidate import Candidate
+from pipeline.operations.retraining.challenger import challenge
+from pipeline.operations.retraining.evidence import evidence_on
+from pipeline.operations.retraining.keeping import keeping, kept_heads, lay_out
+from pipeline.operations.retraining.revisions import KNOWN, mark_revised
+from pipeline.operations.retraining.slot_task import Switch, require_same_service
+from pipeline.operations.retraining.waiting import Served, Wanted, serve_pending, serve_when_flat
+from pipeline.operations.target import Target
+from pipeline.operations.versions.processor import cpu_family
+from pipeline.operations.workspace import FOLDER, lock_path, prepare
+from pipeline.stages.paths import QUALITY, REPORT
+from pipeline.trial import TrialFacts
+from registry.evidence import Evidence, keep_evidence
+from registry.gate import Verdict, judge
+from registry.history import Pointer
+from registry.pointers import Because, champion, history, move
+from registry.slots import Slot
+from registry.standing import spend, standing
+from registry.trials import count_trials
+from registry.versions import Registry
+
+REFUSED, CPU = "refuse", "cpu"
+UNSWITCHED = Switch()
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a retrain reads code and writes results."""
+
+    home: Path
+    checkout: Path
+
+    @property
+    def registry(self) -> Registry:
+        """The registry below the home folder."""
+        return Registry(self.home / "models" / "registry")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one retrain did; `report` is the version's page, `checks` what its candles passed.
+
+    `served` tells whether the version waits for a flat market, `waited` what became of one that
+    waited before.
+    """
+
+    target: Target
+    ran: tuple[str, ...]
+    candidate: Candidate
+    version: str
+    created: bool
+    verdict: Verdict
+    pointer: Pointer | None
+    before: str | None
+    report: Path
+    checks: Path
+    evidence: Evidence
+    served: Served
+    waited: str = ""
+
+
+def retrain(
+    target: Target,
+    places: Places,
+    now: pd.Timestamp,
+    progress: Callable[[str], None],
+    switch: Switch = UNSWITCHED,
+) -> Outcome:
+    """Build the slot's candidate and put it into service if the gate lets it.
+
+    Parameters
+    ----------
+    switch
+        Let the candidate take the place of a champion that learnt from another feed or answers
+        another question; the two are not held against each other then.
+
+    Raises
+    ------
+    ConfigError
+        When the slot's champion serves another feed, other heads, labels or another timeframe, or a
+        head that the target skips cannot be kept.
+    RetryLater
+        When another retrain of the same slot is running.
+    VintageError
+        When a stage fails; the champion stays.
+    """
+    path = lock_path(places.home, target.slot)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path).acquire(timeout=0):
+            require_same_service(target, places.registry, switch)
+            waited = _serve_pending(target, places, now)
+            kept = kept_heads(target, places.registry)
+            target = keeping(target, kept, places.registry, places.checkout / "conf")
+            workspace = prepare(places.home, places.checkout, target.slot, target.choices)
+            lay_out(workspace, kept)
+            log.event("retrain_started", slot=str(target.slot), as_of=target.plan.run.as_of)
+            ran = reproduce(workspace, places.home, progress, target.build).ran
+            for market in target.market.members:
+                mark_revised(places.registry, target.store, target.series_of(market), now)
+            built = candidates.collect(workspace, target.slot, target.plan.run)
+            outcome = replace(_decide(target, places, built, now, ran), waited=waited)
+    except Timeout:
+        raise RetryLater(
+            "another retrain of this slot is running",
+            where=str(target.slot),
+            fix="wait for it to end and repeat",
+        ) from None
+    _log(outcome)
+    return outcome
+
+
+def _serve_pending(target: Target, places: Places, now: pd.Timestamp) -> str:
+    return serve_pending(places.registry, target.slot, target.waiting, "retrain", now.isoformat())
+
+
+def _decide(
+    target: Target, places: Places, built: Candidate, now: pd.Timestamp, ran: tuple[str, ...]
+) -> Outcome:
+    registry, at = places.registry, now.isoformat()
+    before = champion(registry.root, target.slot)
+    TrialFacts.of_local(target.plan.local, "compose").count(registry.root, "retrain")
+    note: dict[str, Any] = {KNOWN: list(built.revisions_known), "words": " ".join(_words(target))}
+    note |= {"task": task_digest(target.plan.stages["labels"]), CPU: cpu_family()}
+    note |= {"parent": before.version} if before else {}
+    added = registry.add(target.slot, built.files, registered_at=at, note=note)
+    if costs := _costs(built, ran):
+        registry.note(target.slot, added.version, "built", at, **costs)
+    evidence, asked = evidence_on(built, registry, target, before)
+    gate = target.plan.run.gate
+    stood = standing(registry, target.slot, asked._replace(version=added.version), gate)
+    verdict = judge(evidence, gate, stood)
+    served = Served(before)
+    if not _served_before(registry, target, added.version):
+        keep_evidence(registry.root, target.slot, added.version, evidence)
+        judged = verdict.model_dump(mode="json", exclude_defaults=True)
+        judged["trials"] = count_trials(registry.root, target.slot)
+        spend(registry, target.slot, stood, verdict, at)
+        registry.note(target.slot, added.version, "judged", at, **judged)
+        if verdict.outcome != REFUSED:
+            _require_loadable(registry, target, added.version)
+            wanted = Wanted(
+                slot=target.slot,
+                version=added.version,
+                mode="trade" if verdict.outcome == "promote" else "observe",
+                reason=verdict.sentence,
+                who="retrain",
+                generation=_demoted(registry.root, target.slot, before, verdict, at),
+            )
+            served = serve_when_flat(registry, wanted, target.waiting, at)
+        else:
+            challenge(target, registry, added.version, evidence, at)
+    return Outcome(
+        target=target,
+        ran=ran,
+        candidate=built,
+        version=added.version,
+        created=added.created,
+        verdict=verdict,
+        pointer=served.pointer,
+        before=before.version if before else None,
+        report=target.slot.folder(registry.root) / added.version / REPORT.name,
+        checks=places.home / FOLDER / str(target.slot) / QUALITY,
+        evidence=evidence,
+        served=served,
+    )
+
+
+def _demoted(root: Path, slot: Slot, before: Pointer | None, verdict: Verdict, at: str) -> int:
+    """Let a champion that lost what it was admitted for observe, and tell the pointer's generation.
+
+    It is observed at once and for good, however long its successor waits.
+    """
+    if before is None:
+        return 0
+    if not verdict.demotes:
+        return before.generation
+    because: Because = {"reason": verdict.sentence, "who": "retrain", "at": at}
+    because["expected_generation"] = before.generation
+    return move(root, slot, before.version, "observe", **because).generation
+
+
+def _words(target: Target) -> Iterator[str]:
+    """What was chosen, without what only says where its candles lie on this machine."""
+    local = tuple(f"exchange.{key}=" for key in target.plan.local["exchange"])
+    yield from (word for word in shlex.split(target.words) if not word.startswith(local))
+    yield f"as_of={target.plan.run.as_of}"
+
+
+def _require_loadable(registry: Registry, target: Target, version: str) -> None:
+    verified = registry.open(target.slot, version)
+    require_loadable(registry, target.slot, verified, lambda: target.plan.plugins)
+
+
+def _costs(built: Candidate, ran: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Seconds, CPU seconds and peak MiB of the stages that ran, each by stage."""
+    costs: dict[str, dict[str, float]] = {}
+    for stage in ran:
+        if stage in built.timings:
+            for name, value in asdict(built.timings[stage]).items():
+                costs.setdefault(name, {})[stage] = value
+    return costs
+
+
+def _served_before(registry: Registry, target: Target, version: str) -> bool:
+    """Whether this version was champion once; a rollback from it is not undone by a rerun."""
+    moves = history(registry.root, target.slot)
+    return any(made.done and made.to == version for made in moves)
+
+
+def _log(outcome: Outcome) -> None:
+    facts: dict[str, Any] = {
+        "slot": str(outcome.target.slot),
+        "version": outcome.version,
+        "created": outcome.created,
+        "verdict": outcome.verdict.outcome,
+        "champion": outcome.pointer.version if outcome.pointer else None,
+        "pending_until": outcome.served.until or None,
+        **outcome.candidate.metrics,
+    }
+    log.event("retrain_finished", **facts)

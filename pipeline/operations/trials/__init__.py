@@ -1,0 +1,1 @@
+"""Configurations that were tried: experiments, tuning, and the adoption of what was found."""
