@@ -26,6 +26,7 @@ from pipeline.cores import THREADS, VARIABLE, peak_mb
 from pipeline.errors import VintageError
 
 WORTH_SECONDS = 5.0  # of CPU left for each process that is started: its imports take one to two
+MANY_TASKS = 10  # to do for each process: so many are spread unmeasured, before the first is done
 IMPORT_SECONDS = 2.5  # of the first task are not counted: it brings the libraries in
 Task = TypeVar("Task")
 Given_contra = TypeVar("Given_contra", contravariant=True)
@@ -64,10 +65,11 @@ class Spread(Generic[Result]):
 def spread(work: Work[Task, Result], tasks: Sequence[Task], workers: int = 1) -> Spread[Result]:
     """Do every task once, in this process or in workers beside it.
 
-    The first tasks are done here, which tells what the others will take. As soon as those left come
-    to `WORTH_SECONDS` of CPU for a further process, as many are started as that is true for, at
-    most ``workers - 1``; this process does what has to stay here and then helps. When a worker is
-    killed, the rest is done here.
+    Of `MANY_TASKS` for each process, all processes are started at once. Else the first tasks are
+    done here, which tells what the others will take. As soon as those left come to `WORTH_SECONDS`
+    of CPU for a further process, as many are started as that is true for, at most ``workers - 1``.
+    This process does what has to stay here and then helps. When a worker is killed, the rest is
+    done here.
 
     Parameters
     ----------
@@ -78,7 +80,10 @@ def spread(work: Work[Task, Result], tasks: Sequence[Task], workers: int = 1) ->
     order = list(range(len(tasks)))
     while order:
         leaving = [number for number in order if not work.stays(tasks[number])]
-        count = min(workers - 1, len(leaving), int(here.seconds_of(order) / WORTH_SECONDS))
+        worth = int(here.seconds_of(order) / WORTH_SECONDS)
+        if len(leaving) >= MANY_TASKS * workers:
+            worth = workers
+        count = min(workers - 1, len(leaving), worth)
         if count > 0:
             return _shared(here, order, count)
         here.do(order.pop(0))

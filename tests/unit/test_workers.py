@@ -59,6 +59,14 @@ def test_small_work_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert spread(Squares(), [], workers=8).results == []
 
 
+def test_many_tasks_are_spread_before_the_first_is_measured() -> None:
+    many = list(range(2 * workers.MANY_TASKS))
+    done = spread(Squares(), many, workers=2)
+    assert [value for value, _ in done.results] == [task * task for task in many]
+    assert done.workers == 1
+    assert spread(Squares(), many[1:], workers=2).workers == 0
+
+
 def test_one_worker_is_this_process(worth: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "ProcessPoolExecutor", None)
     assert [value for value, _ in spread(Squares(), TASKS).results][:2] == [25, 4]
