@@ -45,8 +45,9 @@ bench: $(STAMP) ## speed and memory beside named peers, as ratios of the same ru
 lock: ## write requirements*.lock anew from pyproject.toml
 	@tests/lock.sh
 
-clean: ## delete what can be built again; the candle store and the registry stay
-	@rm -rf build reports data/raw data/clean data/features data/labels data/predictions models/candidate
+clean: ## delete what can be built again; the candle store, the registry and audits stay
+	@find reports -mindepth 1 -maxdepth 1 ! -name audits -exec rm -rf {} + 2>/dev/null || true
+	@rm -rf build data/raw data/clean data/features data/labels data/predictions models/candidate
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(STAMP): requirements.lock pyproject.toml

@@ -25,6 +25,7 @@ from pipeline.importance import loss_increases, sampled_rows
 from pipeline.labels.learned import Classes, LearnedRule
 from pipeline.models.base import Fitted, Floats, Model, Report, Rows, Samples
 from pipeline.models.calibration import Calibration, NoCalibration
+from pipeline.models.class_weight import class_weights
 from pipeline.models.member_shares import training_shares
 from pipeline.models.nested_calibration import CalibrationFit, OutOfFoldRows
 from pipeline.models.probabilities import check_probabilities
@@ -170,7 +171,7 @@ def predict_fold(task: HeadTask, number: int) -> PredictedFold:
     fold_number = np.full(len(test.rows), number, "int16")
     own = {} if rule is None else {"label": test.label}
     frame = pd.DataFrame({"fold": fold_number, **columns, **own}, index=samples.index[fold.test])
-    raw = OutOfFoldRows(fold.test, probability, test.label)
+    raw = OutOfFoldRows(fold.test, probability, test.label, class_weights(task.model, train))
     return PredictedFold(frame, fitted, test.label, rule, raw)
 
 

@@ -40,6 +40,7 @@ from pipeline.models.base import (
     Samples,
 )
 from pipeline.models.calibration import Calibration
+from pipeline.models.class_weight import class_weights
 from pipeline.models.nested_calibration import (
     CalibrationFit,
     OutOfFoldRows,
@@ -255,7 +256,9 @@ def _trained(name: str, task: HeadTask, found: Mapping[Fit, JudgedFold | Refit])
         for part, (probability, fit) in zip(judged, folded, strict=True)
     ]
     learnt = [fit for _, fit in folded]
-    serving, last = served(learnt, calibrated_on(raw, samples, task.calibration)), task.last_fold
+    weights = class_weights(task.model, samples.judged(refit.rule))
+    last = calibrated_on(raw, samples, task.calibration, class_weights=weights)
+    serving, newest = served(learnt, last), task.last_fold
     return TrainedHead(
         predictions=pd.concat(frames).sort_index(),
         fitted=refit.fitted,
@@ -264,7 +267,7 @@ def _trained(name: str, task: HeadTask, found: Mapping[Fit, JudgedFold | Refit])
         importance=_importance(samples, task.folds, [part.increases for part in judged]),
         rules=[*(part.rule for part in judged), refit.rule],
         calibrations=[*learnt, serving],
-        certification=certified(task, judged[last], refit.fitted, (serving, learnt[last])),
+        certification=certified(task, judged[newest], refit.fitted, (serving, learnt[newest])),
     )
 
 

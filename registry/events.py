@@ -31,7 +31,7 @@ def event_line(event: Mapping[str, Any]) -> str:
     lead = f"{at:<{MINUTES}}  {cell(event.get('event')):<10}  "
     told = "; ".join(_told(event))
     hanging = " " * len(lead)
-    return textwrap.fill(lead + told, WIDTH, subsequent_indent=hanging)
+    return textwrap.fill(lead + told, WIDTH, subsequent_indent=hanging, break_on_hyphens=False)
 
 
 def tags(events: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -61,6 +61,23 @@ def promoted_by_gate(events: Iterable[Mapping[str, Any]]) -> bool:
     """
     words = [event.get("outcome") for event in events if event.get("event") == JUDGED]
     return bool(words) and words[-1] == "promote"
+
+
+def condition_rows(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each condition of the gate's last word on a version.
+
+    Examples
+    --------
+    >>> told = {"name": "finite", "passed": True, "value": True, "limit": True, "reason": "…"}
+    >>> condition_rows([{"event": "judged", "outcome": "observe", "conditions": [told]}])
+    [{'condition': 'finite', 'holds': True, 'value': True, 'limit': True}]
+    """
+    words = [event for event in events if event.get("event") == JUDGED]
+    return [
+        {"condition": each.get("name"), "holds": each.get("passed")}
+        | {key: each.get(key) for key in ("value", "limit")}
+        for each in (words[-1].get("conditions", []) if words else [])
+    ]
 
 
 def _told(event: Mapping[str, Any]) -> Iterator[str]:

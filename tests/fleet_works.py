@@ -27,6 +27,11 @@ def work(job: Job) -> tuple[int, bool]:
     return 10 * job.number, os.getpid() != int((job.folder / "parent").read_text())
 
 
+def environment(job: Job) -> tuple[int, str | None, str | None]:
+    """What a process knows of its environment."""
+    return job.number, os.environ.get("TOLD"), os.environ.get("NUMBA_NUM_THREADS")
+
+
 def wait_to_be_ended(job: Job) -> None:
     """Tell that it waits, then wait; an interruption is told too."""
     (job.folder / f"{job.number}.waits").touch()

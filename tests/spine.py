@@ -12,6 +12,10 @@ from pipeline.choices import Choices, choose
 from pipeline.compose import Composed, compose_run, read_root
 from pipeline.conf_groups import parse_words
 from pipeline.config import read_yaml, to_yaml
+from pipeline.experiments.audit.check import Result
+from pipeline.experiments.audit.plans import digest_of
+from pipeline.experiments.audit.results import keep
+from pipeline.experiments.audit.run import Audit
 from pipeline.stage_configs import Plan, plan_run
 from tests.conftest import AS_OF, CHECKOUT
 
@@ -29,6 +33,16 @@ def composed(*words: str, conf: Path = CONF) -> Composed:
 
 def planned(*words: str, conf: Path = CONF) -> Plan:
     return plan_run(composed(*words, conf=conf))
+
+
+def keep_audit(home: Path, plan: Plan, passed: bool = True) -> Audit:
+    """Keep an audit of what a plan makes, as if `vintage audit` had been run in this home."""
+    result = Result(check="noise", passed=passed, number="0 of 4 promoted")
+    recipe, models = plan.run.recipe, tuple(dict.fromkeys(plan.run.models.values()))
+    told = {"recipe": recipe, "models": models, "digest": digest_of(plan), "full": False}
+    made = Audit(results=(result,), **told)
+    keep(made, home)
+    return made
 
 
 def own_conf(home: Path) -> Path:

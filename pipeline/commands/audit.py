@@ -45,7 +45,13 @@ def _story(done: Audited) -> list[str]:
     models = ", ".join(name.rpartition(".")[2] for name in audit.models)
     volume = "full" if audit.full else "short; --full judges 200 markets of noise"
     width = max(len(result.check) for result in audit.results)
-    lines = [f"audit of {audit.recipe}, {models} ({volume})", ""]
+    lead = f"  {'check':<{width}}  result  "
+    lines = [
+        f"audit of {audit.recipe}, {models} ({volume})",
+        "",
+        f"{lead}what would be wrong if it failed, and what was found",
+        "",
+    ]
     for result in audit.results:
         lines += _lines(result, width)
     failed = [result.check for result in audit.results if result.passed is False]

@@ -68,7 +68,10 @@ def told(name: str, text: str) -> str:
       verdict   Fine.
     """
     lead = f"  {name:<10}"
-    return textwrap.fill(text, WIDTH, initial_indent=lead, subsequent_indent=" " * len(lead))
+    indent = " " * len(lead)
+    return textwrap.fill(
+        text, WIDTH, initial_indent=lead, subsequent_indent=indent, break_on_hyphens=False
+    )
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -17,6 +17,7 @@ from pipeline.commands.retrain_walk import is_walk, require_known, walk_slots, w
 from pipeline.config import home
 from pipeline.errors import GateError, RetryLater
 from pipeline.evaluation.metrics import is_constant
+from pipeline.experiments.audit.results import AUDITED, command, misses_audit
 from pipeline.market.exchanges.machine import Machine
 from pipeline.market.pool import MEMBERS, Pool
 from pipeline.market.pool_quality import LEFT_OUT
@@ -95,6 +96,9 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "verdict": outcome.verdict.outcome,
         "reason": outcome.verdict.sentence,
         **outcome.verdict.test,
+        "conditions": [each.model_dump(mode="json") for each in outcome.verdict.conditions],
+        "judged_anew": outcome.anew,
+        "to_audit": command(outcome.target.chosen) if misses_audit(outcome.verdict) else None,
         "champion": outcome.pointer.version if outcome.pointer else None,
         "mode": outcome.pointer.mode if outcome.pointer else None,
         "previous_champion": outcome.before,
@@ -126,6 +130,7 @@ def _story(outcome: Outcome) -> str:
         *_members(outcome),
         "",
         told("verdict", outcome.verdict.sentence),
+        *_gate(outcome),
         *_against(outcome),
         *_waited(outcome),
         f"  report    {_near(outcome.report)}",
@@ -135,6 +140,15 @@ def _story(outcome: Outcome) -> str:
         *_next(outcome),
     ]
     return "\n".join(lines)
+
+
+def _gate(outcome: Outcome) -> list[str]:
+    """Names of the gate's conditions, those that hold and those that do not."""
+    names: dict[bool, list[str]] = {True: [], False: []}
+    for each in outcome.verdict.conditions:
+        names[each.passed].append(each.name)
+    parts = {"holds": names[True], "fails": names[False]}
+    return [told(name, ", ".join(each)) for name, each in parts.items() if each]
 
 
 def _knew(outcome: Outcome) -> list[str]:
@@ -205,21 +219,28 @@ def _from_others(quality: dict[str, Any], feed: str) -> str:
 def _headline(outcome: Outcome) -> str:
     if outcome.served.pending:
         return f"pending: the market is not flat, {outcome.before or 'no version'} stays champion"
+    if outcome.anew:
+        return f"{_mode(outcome)}, judged anew with its audit"
     if outcome.before == outcome.version:
         return "nothing changed; it is the champion already"
     if outcome.pointer and outcome.pointer.version != outcome.version and not _refused(outcome):
         return f"nothing new; it was in service before, and {outcome.before} stays champion"
     if _refused(outcome):
         return f"refused; {outcome.before or 'no version'} stays champion"
-    mode = "in service" if outcome.verdict.outcome == "promote" else "in service to be observed"
-    return f"{mode}{f', after {outcome.before}' if outcome.before else ''}"
+    return f"{_mode(outcome)}{f', after {outcome.before}' if outcome.before else ''}"
+
+
+def _mode(outcome: Outcome) -> str:
+    return "in service" if outcome.verdict.outcome == "promote" else "in service to be observed"
 
 
 def _judged_alone(outcome: Outcome) -> list[str]:
-    """Where the page, which knows no champion, may say another word than the verdict."""
-    if not _refused(outcome) or outcome.before is None:
-        return []
-    return [told("", f"It judges the version by itself, not against {outcome.before}.")]
+    """Where the page, which knows no champion and no audit, may not say what the verdict does."""
+    against = f"not against {outcome.before}" if _refused(outcome) and outcome.before else ""
+    doubted = any(not each.passed for each in outcome.verdict.conditions if each.name == AUDITED)
+    audit = "without its audit" if doubted else ""
+    parts = [part for part in (against, audit) if part]
+    return [told("", f"It judges the version by itself, {' and '.join(parts)}.")] if parts else []
 
 
 def _day(text: str) -> str:
@@ -232,6 +253,13 @@ def _near(path: Path) -> Path:
 
 
 def _next(outcome: Outcome) -> list[str]:
+    first, *others = _steps(outcome)
+    missing = misses_audit(outcome.verdict)
+    audit = f"  {command(outcome.target.chosen)}   # then the next retrain may let it trade"
+    return [first, *([audit] if missing else []), *others]
+
+
+def _steps(outcome: Outcome) -> list[str]:
     served = [f"  vintage predict {_predicted(outcome)}"] * bool(outcome.pointer)
     if outcome.served.pending:
         slot = f"{outcome.target.slot} {outcome.version}"

@@ -33,12 +33,21 @@ def _head(facts: dict[str, Any]) -> Iterator[str]:
 
 
 def _policies(facts: dict[str, Any]) -> Iterator[str]:
-    header = ["", "after costs", "drawdown", "Sharpe", "trades", "log loss", "shares'", "direction"]
+    header = [
+        "",
+        "after costs",
+        "drawdown",
+        "Sharpe",
+        "trades",
+        "log loss",
+        "baseline",
+        "direction",
+    ]
     rows = [
         [
-            own["title"][:34],
+            own["title"],
             _percent(own.get("return")),
-            _percent(own.get("drawdown")),
+            _size(own.get("drawdown")),
             _number(own.get("sharpe"), 2),
             NONE if own.get("trades") is None else f"{own['trades']}",
             _number(own.get("log_loss"), 4),
@@ -100,6 +109,10 @@ def _turns(facts: dict[str, Any]) -> list[list[str]]:
 
 def _percent(share: float | None) -> str:
     return NONE if share is None else f"{share:+.2%}"
+
+
+def _size(share: float | None) -> str:
+    return NONE if share is None else f"{share:.2%}"
 
 
 def _number(value: float | None, digits: int) -> str:

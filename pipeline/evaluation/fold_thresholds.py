@@ -68,8 +68,8 @@ def with_fold_thresholds(
         folds may be, see `with_scales`.
     """
     profile = setup.profile
-    facts = pd.concat([each[["fold", "ends_at"]] for each in rows])
-    grouped = facts.groupby(facts.index.get_level_values("time"))
+    facts = pd.concat([_by_moment(each) for each in rows])
+    grouped = facts.groupby(level="time")
     by_time = grouped.agg({"fold": "min", "ends_at": "max"}).reindex(signals.index)
     by_time["scale"] = _scales(rows, signals.index)
     told = signals.assign(**{name: getattr(profile, name) for name in {*THRESHOLDS.values()}})
@@ -97,6 +97,11 @@ def without_thresholds(signals: pd.DataFrame) -> str:
         "not traded: some folds are calibrated and some are not, and no earlier rows of the same "
         "scale were there to choose a threshold on."
     )
+
+
+def _by_moment(head: pd.DataFrame) -> pd.DataFrame:
+    """Indexed by time alone, as rows of candles and of trades can stand together."""
+    return head[["fold", "ends_at"]].set_axis(head.index.get_level_values("time"))
 
 
 def _scales(rows: Sequence[pd.DataFrame], moments: pd.Index) -> pd.Series[int]:

@@ -33,6 +33,16 @@ def common_moments(ours: Heads, theirs: Heads, market: str) -> pd.DatetimeIndex:
     return first.intersection(second).sort_values()
 
 
+def spoken(ours: Heads, theirs: Heads) -> tuple[Heads, Heads]:
+    """Both sides without the heads that one of the two has no rows of, which say nothing."""
+    pairs = (*ours.items(), *theirs.items())
+    silent = {name for name, head in pairs if head.frame.empty}
+    first, second = (
+        {name: head for name, head in side.items() if name not in silent} for side in (ours, theirs)
+    )
+    return first, second
+
+
 def compare_money(ours: Heads, theirs: Heads, candles: pd.DataFrame, setup: Setup) -> MoneyEvidence:
     """Trade a candidate's and a champion's signals side by side.
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from pipeline.models.base import Floats, Rows, Samples
 from pipeline.models.calibration import Calibration, Calibrator, Classes
+from pipeline.models.class_weight import ClassWeights, TakesWeightsBack, unweighed
 from pipeline.splits.fold import purge
 
 DAY = pd.Timedelta(days=1)
@@ -26,15 +27,31 @@ SAME = 1e-9  # difference of probabilities that says nothing
 
 @dataclass(frozen=True, slots=True)
 class OutOfFoldRows:
-    """What a fold's model said of its test, uncalibrated, and what came true."""
+    """What a fold's model said of its test, uncalibrated, and what came true.
+
+    `class_weights` are those of the model's fit; None where all classes weighed the same.
+    """
 
     rows: Rows
     probability: Floats
     label: Classes
+    class_weights: ClassWeights | None = None
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> OutOfFoldRows:
         """A part of the rows."""
-        return OutOfFoldRows(self.rows[chosen], self.probability[chosen], self.label[chosen])
+        return replace(
+            self,
+            rows=self.rows[chosen],
+            probability=self.probability[chosen],
+            label=self.label[chosen],
+        )
+
+    def learnt_from(self, calibration: Calibration) -> OutOfFoldRows:
+        """As the calibration learns from them: class weights taken back, where it does that."""
+        if self.class_weights is None or not isinstance(calibration, TakesWeightsBack):
+            return self
+        without = unweighed(self.probability, self.class_weights)
+        return replace(self, probability=without, class_weights=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +72,12 @@ class CalibrationFit:
         if self.calibrator is not None:
             return {"rows": self.rows, **({"times": self.times} if self.times > 1 else {})}
         return {"left_out": self.why_not} if self.why_not else {}
+
+    def of_model(self, weights: ClassWeights | None, calibration: Calibration) -> CalibrationFit:
+        """The same for a model that was fitted with such class weights."""
+        if weights is None or not isinstance(calibration, TakesWeightsBack):
+            return self
+        return replace(self, calibrator=calibration.after_weights(weights, self.calibrator))
 
 
 def calibrated_fold(
@@ -80,13 +103,14 @@ def calibrated_fold(
     if calibration.forgetting is None:
         learnt = calibrated_on(before, samples, calibration, own.rows)
         return _applied(learnt, own.probability), learnt
-    judged = _joined([*before, own], samples)
+    judged = _joined([each.learnt_from(calibration) for each in (*before, own)], samples)
     ended, probability = samples.ends_at[judged.rows], own.probability.copy()
     learnt, times = CalibrationFit(), 0
     for now, block in _blocks(samples.time[own.rows], calibration.forgetting.every_days):
         learnt = _learnt(judged.take(np.asarray(ended <= now)), samples, calibration, now)
-        probability[block] = _applied(learnt, own.probability[block])
         times += learnt.calibrator is not None
+        learnt = learnt.of_model(own.class_weights, calibration)
+        probability[block] = _applied(learnt, own.probability[block])
     return probability, replace(learnt, times=times)
 
 
@@ -95,6 +119,7 @@ def calibrated_on(
     samples: Samples,
     calibration: Calibration,
     test: Rows | None = None,
+    class_weights: ClassWeights | None = None,
 ) -> CalibrationFit:
     """Fit a calibrator on out-of-fold rows.
 
@@ -107,16 +132,19 @@ def calibrated_on(
         All rows, to which those of the folds refer.
     test
         The rows to be calibrated, where they are judged too; what touches them is left out.
+    class_weights
+        Those of the fit of the model that is to be calibrated.
     """
     if calibration.least_effective_rows is None:
         return CalibrationFit()
     if not judged:
         return CalibrationFit(why_not="no fold before this one")
-    every = _joined(judged, samples)
+    every = _joined([each.learnt_from(calibration) for each in judged], samples)
     if test is not None:
         kept = purge(every.rows, test, samples.time, samples.ends_at).train
         every = every.take(np.isin(every.rows, kept))
-    return _learnt(every, samples, calibration, samples.ends_at[every.rows].max())
+    learnt = _learnt(every, samples, calibration, samples.ends_at[every.rows].max())
+    return learnt.of_model(class_weights, calibration)
 
 
 def served(folds: Sequence[CalibrationFit], last: CalibrationFit) -> CalibrationFit:

@@ -21,6 +21,7 @@ from pipeline.models.calibration import (
     Classes,
     Forgetting,
 )
+from pipeline.models.class_weight import ClassWeights, unweighed
 
 MOST_INFORMATION = 0.25  # of a row on an intercept, p (1 - p), where p is 1/2
 
@@ -31,7 +32,8 @@ class RecentScaling(Record):
     ``softmax(slope * log(p) + intercept)``, fitted by weighted likelihood (bias-corrected
     temperature scaling: Alexandari, Kundaje & Shrikumar, 2020) with normal priors around slope 1
     and intercepts 0, each as strong as `prior_rows` rows that say most of an intercept (p = 1/2).
-    So few rows change little, and no class needs to have happened. A slope is never below 0.
+    So few rows change little, and no class needs to have happened. A slope is never below 0. Class
+    weights of the model's fit are taken back first: a prior of no change is one of probabilities.
     """
 
     half_life_days: Annotated[float, Field(gt=0, description="days; a row's weight halves in them")]
@@ -55,6 +57,11 @@ class RecentScaling(Record):
         slope, *intercepts = _best(rows, prior, self.prior_rows * MOST_INFORMATION).tolist()
         return Scaling(slope=max(slope, 0.0), intercepts=tuple(intercepts))
 
+    def after_weights(self, weights: ClassWeights, learnt: Scaling | None) -> UnweighedScaling:
+        """What takes class weights back before it scales; see `TakesWeightsBack`."""
+        unchanged = Scaling(slope=1.0, intercepts=(0.0,) * len(weights))
+        return UnweighedScaling(weights=weights, **(learnt or unchanged).model_dump())
+
 
 class Scaling(Record):
     """What was learnt: see `RecentScaling`."""
@@ -72,6 +79,26 @@ class Scaling(Record):
         [[0.25, 0.75]]
         """
         return _softmax(self.slope * _logs(probability) + np.array(self.intercepts))
+
+
+class UnweighedScaling(Record):
+    """What was learnt of a model whose fit weighs classes, and those weights."""
+
+    weights: tuple[float, ...]
+    slope: float
+    intercepts: tuple[float, ...]
+
+    def apply(self, probability: Floats) -> Floats:
+        """Calibrated probabilities.
+
+        Examples
+        --------
+        >>> found = UnweighedScaling(weights=(1, 3), slope=1, intercepts=(0, 0))
+        >>> found.apply(np.array([[0.25, 0.75]])).round(9).tolist()
+        [[0.5, 0.5]]
+        """
+        scaling = Scaling(slope=self.slope, intercepts=self.intercepts)
+        return scaling.apply(unweighed(probability, self.weights))
 
 
 class _Rows(NamedTuple):

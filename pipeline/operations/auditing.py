@@ -17,7 +17,7 @@ from pipeline.experiments.audit.plans import own_plan
 from pipeline.experiments.audit.power import FULL, SHORT
 from pipeline.experiments.audit.results import keep
 from pipeline.experiments.audit.run import Asked, Audit, audit
-from pipeline.market.candles import USUAL
+from pipeline.market.candles import REQUIRED
 from pipeline.market.store import CandleStore, Series
 from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.versions.audit_notes import note_versions
@@ -82,4 +82,4 @@ def _recorded(home: Path, plan: Plan) -> Series | None:
 
 
 def _bars(home: Path, series: Series) -> pd.DataFrame:
-    return CandleStore(home / "data" / "store").read(series)[list(USUAL)].iloc[-MOST_BARS:]
+    return CandleStore(home / "data" / "store").read(series)[list(REQUIRED)].iloc[-MOST_BARS:]

@@ -77,6 +77,13 @@ class Target:
         """What to type to name this slot and its source again, at any moment."""
         return " ".join(shlex.quote(word) for word in (*self._named(), *words_of(self.choices.set)))
 
+    @property
+    def chosen(self) -> str:
+        """The same, without what only says where its candles lie on this machine."""
+        local = tuple(f"exchange.{key}=" for key in self.plan.local["exchange"])
+        kept = (word for word in shlex.split(self.words) if not word.startswith(local))
+        return shlex.join(kept)
+
     def _named(self) -> Iterator[str]:
         own = {"recipe": self.slot.recipe, "market": self.slot.market}
         if self.slot.exchange:

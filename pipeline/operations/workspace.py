@@ -22,6 +22,7 @@ DVC_CONFIG = """[core]
     dir = {cache}
 """
 FOLDER = Path("build/workspaces")
+CACHE, SITE_CACHE = Path(".dvc/cache"), Path("build/dvc-site-cache")
 LINKED = ("conf", "pipeline", "plugins", "registry", "dvc.yaml", "requirements.lock")
 
 
@@ -46,7 +47,7 @@ def prepare(home: Path, checkout: Path, slot: Slot, choices: Choices) -> Workspa
     folder.mkdir(parents=True, exist_ok=True)
     for name in LINKED:
         _link(folder / name, checkout / name)
-    config = DVC_CONFIG.format(cache=home / ".dvc" / "cache")
+    config = DVC_CONFIG.format(cache=home / CACHE)
     _write_if_changed(folder / ".dvc" / "config", config.encode())
     _write_if_changed(folder / ".dvcignore", (checkout / ".dvcignore").read_bytes())
     _write_if_changed(folder / FILE, to_yaml(choices.model_dump()).encode())
@@ -61,7 +62,7 @@ def lock_path(home: Path, slot: Slot) -> Path:
 def child_environment(home: Path, python: Path) -> dict[str, str]:
     """Environment of a child process: cron has no PATH, DVC no consent to phone home."""
     path = os.pathsep.join([str(python.parent), os.environ.get("PATH") or os.defpath])
-    cache = home / "build" / "dvc-site-cache"
+    cache = home / SITE_CACHE
     cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     return {
         **os.environ,

@@ -128,7 +128,7 @@ def samples(classes: int, present: tuple[int, ...] = ()) -> Samples:
     edges = np.quantile(values[:, 0], np.arange(1, classes) / classes)
     label = np.searchsorted(edges, values[:, 0] + 0.3 * rng.normal(size=600)).astype("int8")
     time = pd.date_range("2025-01-01", periods=600, freq="h", tz="UTC", name="time").as_unit("ms")
-    frame = pd.DataFrame(values, index=time, columns=list("abcde"))
+    frame = pd.DataFrame(values, index=time, columns=[*"abcd", "atr"])
     rows = np.flatnonzero(np.isin(label, present or range(classes)))
     rows = rows[rows >= 100]
     names = ("sell", "hold", "buy", "more")[:classes]
@@ -206,7 +206,7 @@ def test_columns_in_another_order_are_refused_by_name(name: str) -> None:
     given = samples(3)
     fitted = model_of(name).fit(given, np.random.default_rng(5))
     table = given.table
-    turned = changed(table, columns=("a", "c", "b", "d", "e"))
+    turned = changed(table, columns=("a", "c", "b", "d", "atr"))
     with pytest.raises(DataError, match=r"not the model's columns.*c at position 1.*b"):
         fitted.predict_proba(turned, given.rows)
     fewer = changed(table, columns=table.columns[:4], values=table.values[:, :4])

@@ -20,7 +20,10 @@ from tests.conftest import CHECKOUT
 from tests.discovered import CLASSES, MODELS, column_samples, declaration, small_model
 from tests.volume import volume
 
-BASELINES = {"majority"}  # know the class shares and nothing else
+BASELINES = {
+    "majority": 1e-9,
+    "climatology": 0.04,
+}  # how far off chance, as shares of states differ
 ROWS = 1_200
 every_seed = pytest.mark.parametrize("seed", range(volume(1)))
 every_model = pytest.mark.parametrize("name", MODELS)
@@ -45,7 +48,8 @@ def test_a_planted_edge_is_found_in_rows_that_come_later(name: str, seed: int) -
     found = balanced_accuracy(
         name, column_samples(ROWS, 2 * seed), column_samples(ROWS, 2 * seed + 1)
     )
-    assert found == pytest.approx(1 / 3) if name in BASELINES else found > 0.45
+    chance = pytest.approx(1 / 3, abs=BASELINES.get(name))
+    assert found == chance if name in BASELINES else found > 0.45
 
 
 @every_seed
@@ -85,7 +89,7 @@ print(json.dumps(sorted({"torch", "onnx", "onnxruntime"} & {*sys.modules})))
 
 def test_models_without_a_network_need_no_torch() -> None:
     names = without_torch()
-    assert {"lightgbm", "xgboost", "stack", "logistic", "majority"} <= {*names}
+    assert {"lightgbm", "xgboost", "stack", "logistic", "majority", "climatology"} <= {*names}
     assert not {"lstm", "lstm_lgbm", "tcn"} & {*names}
     done = subprocess.run(
         [sys.executable, "-c", FIT, *names],

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -25,15 +27,16 @@ from pipeline.operations.workspace import FOLDER
 from tests.conftest import CHECKOUT, child_env
 from tests.crash.retrained import NOW, SLOT, WORDS, Scene, digests, ended, scene
 
-STEPS = ("compose", "download", "validate", "features", "labels", "train", "evaluate")
+BUILT = "built"
+STEPS = ("compose", "download", "validate", "features", "labels", "train", "evaluate", BUILT)
 WHO = ("command", "builder", "all")
 LONGEST_SECONDS = 240
-SELF = "tests.crash.killed_builds"
+SELF, REACHED = "tests.crash.killed_builds", "reached"
 
 
 @dataclass
 class Battery:
-    """Kills in one home; `longest` is how long the retrains that were not killed took."""
+    """Kills in one home; `longest` is how long a retrain that ran every stage took."""
 
     scene: Scene
     expected: dict[str, str]
@@ -42,23 +45,35 @@ class Battery:
     lock: bytes = b""
     wrong: list[str] = field(default_factory=list)
     killed: list[str] = field(default_factory=list)
+    missed: int = 0
 
-    def strike(self, step: str | None) -> None:
-        """Kill a retrain at the start of a step, or at some moment, and look."""
+    def strike(self, step: str | None) -> bool:
+        """Kill a retrain at the start of a step, or at some moment, and look; whether it died."""
         who = self.chance.choice(WHO)
-        where = f"{who} killed at {step or 'some moment'}"
+        self.reached.unlink(missing_ok=True)
         with started(self.scene, step or "") as process:
-            if step is None:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(self.chance.uniform(0, self.longest))
-            else:
-                process.wait(LONGEST_SECONDS)
-            if step is None and process.poll() is not None:
-                where = f"not {where}: it had ended"
-            else:
-                self.killed.append(where)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                wait = LONGEST_SECONDS if step else self.chance.uniform(0, self.longest)
+                process.wait(wait)
             end(process, self.scene, who)
-        self.wrong += [f"{where}: {told}" for told in self.seen()]
+        died = process.returncode == -signal.SIGKILL
+        if died:
+            last = self.reached.read_text() if self.reached.is_file() else "nothing"
+            self.killed.append(f"{who} at {step}" if step else f"{who} at some moment of {last}")
+        elif step:
+            self.wrong.append(f"exit {process.returncode} where it was to die at {step}")
+        else:
+            self.missed += 1
+        self.wrong += [f"{self.last}: {told}" for told in self.seen()]
+        return died
+
+    @property
+    def last(self) -> str:
+        return self.killed[-1] if self.killed else "never killed"
+
+    @property
+    def reached(self) -> Path:
+        return self.scene.home / REACHED
 
     def seen(self) -> Iterator[str]:
         """What is wrong for who asks for a signal now."""
@@ -70,43 +85,63 @@ class Battery:
 
     def converge(self) -> None:
         """Retrain as somebody would who saw that it had died; and go back to before."""
-        began = time.monotonic()
         done = vintage(self.scene, "retrain", *WORDS, f"as_of={NOW}")
-        self.longest = time.monotonic() - began
-        last = self.killed[-1] if self.killed else "never"
         if done.returncode != 0:
-            self.wrong.append(f"{last}: exit {done.returncode} {done.stderr[-500:]}")
+            self.wrong.append(f"{self.last}: exit {done.returncode} {done.stderr[-500:]}")
         else:
-            self.wrong += [f"{last}, then: {told}" for told in self.ended()]
+            self.wrong += [f"{self.last}, then: {told}" for told in self.ended()]
+        self.again()
+
+    def again(self) -> None:
+        """As before the retrain: nothing registered, and every stage has to run."""
         self.scene.again()
+        self.workspace.joinpath(DVC_LOCK).unlink(missing_ok=True)
+        shutil.rmtree(self.scene.home / ".dvc/cache", ignore_errors=True)
+
+    @property
+    def workspace(self) -> Path:
+        return self.scene.home / FOLDER / str(SLOT)
 
     def ended(self) -> Iterator[str]:
-        workspace = self.scene.home / FOLDER / str(SLOT)
         yield from ended(self.scene, self.expected)
         yield from (f"still running: {left.cmdline()}" for left in running(self.scene))
-        if (busy := workspace / BUSY).exists() and json.loads(busy.read_text() or "{}"):
+        if (busy := self.workspace / BUSY).exists() and json.loads(busy.read_text() or "{}"):
             yield f"DVC's lock is left: {busy.read_text()[:200]}"
-        lock = (workspace / DVC_LOCK).read_bytes()
+        lock = (self.workspace / DVC_LOCK).read_bytes()
         self.lock = self.lock or lock
         if lock != self.lock:
             yield "the stages left other bytes"
 
 
-def battery(scene: Scene, count: int, seed: int) -> Battery:
-    """Kill so many retrains, at each start of a step first, and let some of them end."""
+def battery(scene: Scene, moments: int, seed: int) -> Battery:
+    """Kill a retrain at each start of a step, and so many more at random moments; some may end.
+
+    Without random moments one step is drawn.
+    """
     made = Battery(scene, digests(scene.registry), random.Random(seed))
-    scene.again()
-    if count > 1:
+    made.again()
+    if not moments:
+        made.strike(made.chance.choice(STEPS))
         made.converge()
-    steps: list[str | None] = [*STEPS, *([None] * count)]
-    if count < len(STEPS):
-        made.chance.shuffle(steps)
-    for number, step in enumerate(steps[:count], 1):
+        return made
+    began = time.monotonic()
+    made.converge()
+    made.longest = time.monotonic() - began
+    for step in STEPS:
         made.strike(step)
-        if number == count or made.chance.random() < 0.5:
+        made.converge()
+        tell(made)
+    while len(made.killed) < len(STEPS) + moments and not made.wrong:
+        if not made.strike(None) or made.chance.random() < 0.3:
             made.converge()
-            print(f"{number}: {made.longest:.0f} s, {made.wrong}", file=sys.stderr, flush=True)
+        tell(made)
+    made.converge()
     return made
+
+
+def tell(made: Battery) -> None:
+    told = f"{len(made.killed)} killed, {made.missed} had ended; {made.last}; {made.wrong}"
+    print(told, file=sys.stderr, flush=True)
 
 
 def vintage(scene: Scene, *words: str) -> subprocess.CompletedProcess[str]:
@@ -155,25 +190,35 @@ def running(scene: Scene) -> Iterator[psutil.Process]:
 def retrain(step: str, *words: str) -> int:
     """Retrain, and die when the step starts."""
     from pipeline.__main__ import main as command
+    from pipeline.operations.retraining import candidate
     from pipeline.operations.retraining.step_watch import Watch
 
     real = Watch.step
 
     def watched(self: Watch, name: str) -> None:
-        if name == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+        reach(name)
         real(self, name)
 
+    def reach(name: str) -> None:
+        Path(os.environ["VINTAGE_HOME"], REACHED).write_text(name)
+        if name == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def collect(*given: Any) -> Any:
+        reach(BUILT)
+        return gathered(*given)
+
+    gathered, candidate.collect = candidate.collect, collect
     Watch.step = watched  # type: ignore[method-assign]
     return command(["retrain", *words])
 
 
 def main(first: str, *rest: str) -> int:
-    """Kill so many retrains in a folder, or be one that is killed."""
+    """Kill retrains in a folder, so many at random moments, or be one that is killed."""
     if not first.isdecimal():
         return retrain(first, *rest)
     made = battery(scene(Path(rest[0]).resolve()), int(first), seed=int(first))
-    print(json.dumps({"wrong": made.wrong, "killed": made.killed}))
+    print(json.dumps({"wrong": made.wrong, "killed": made.killed, "missed": made.missed}))
     return 0
 
 

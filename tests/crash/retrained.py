@@ -38,6 +38,7 @@ from registry.slots import Slot
 from registry.versions import Registry
 from tests.conftest import CHECKOUT
 from tests.faults import CLEAN, COUNTED, ESCAPED, REFUSED, Fault
+from tests.spine import keep_audit
 
 SLOT = Slot.parse("demo/SIM-BTC")
 WORDS = ("recipe=demo", "model=majority", "recipe.history_days=20", "gate.min_effective_rows=1")
@@ -75,6 +76,7 @@ def scene(folder: Path) -> Scene:
     os.environ["VINTAGE_HOME"] = str(home)
     first_load._load_in_child = lambda *_: None  # a process for each of hundreds of retrains
     made = Scene(home, target_of(home, BEFORE), folder / "template")
+    keep_audit(home, made.target.plan)
     retrains.reproduce = building(made.target)
     made.retrain()
     shutil.copytree(made.registry.root, made.template)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,19 @@ import pandas as pd
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.commands import predict as predicting
+from pipeline.errors import ConfigError
 from pipeline.frames import encode_frame
 from pipeline.live import first_load
 from pipeline.live.loading import unpack
 from pipeline.live.served import served
 from pipeline.models.bundle import HeadDeclaration, pack
+from pipeline.models.calibration import Sigmoids, calibrator_node
 from registry import pointers
 from registry.errors import RegistryError
 from registry.slots import Slot
 from registry.versions import Registry
+from tests.conftest import AS_OF, CHECKOUT
 from tests.discovered import CLASSES, column_samples, declaration, small_model
 from tests.faults import damaged
 from tests.simulated import declared
@@ -48,6 +53,7 @@ NAMES = (
     *("predictions/xgboost.parquet", "report.html", "training.json"),
     "bundle.json",
 )
+PARTS = ("calibrator", "features", "label", "model", "feature_digest")  # of a head in bundle.json
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +76,7 @@ def files() -> dict[str, bytes]:
 
 
 def _head(model: dict[str, Any]) -> HeadDeclaration:
+    calibrator = Sigmoids(slopes=(1.1, 0.9, 1.0), intercepts=(0.1, 0.0, -0.1))
     features = declared("features", "hourly46")
     return HeadDeclaration(
         features={
@@ -80,6 +87,7 @@ def _head(model: dict[str, Any]) -> HeadDeclaration:
         label={"_target_": "pipeline.labels.three_class.ThreeClass"},
         model=model,
         classes=CLASSES,
+        calibrator=calibrator_node(calibrator),
     )
 
 
@@ -125,6 +133,64 @@ def test_a_damaged_artefact_is_never_parsed_and_the_one_before_answers(
     assert set(unpack(found.verified.contents).heads) == set(MODELS)
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_a_damaged_part_of_the_declaration_is_refused(
+    registry: Registry, files: Mapping[str, bytes], part: str
+) -> None:
+    path, chance = SLOT.folder(registry.root) / "v0002" / "bundle.json", random.Random(part)
+    path.chmod(0o644)
+    intact = files["bundle.json"]
+    for _ in range(volume(OFFSETS)):
+        begin, end = span(intact.decode(), chance.choice(MODELS), part)
+        at = chance.randrange(begin, end)
+        path.write_bytes(
+            intact[:at] + bytes([intact[at] ^ 1 << chance.randrange(8)]) + intact[at + 1 :]
+        )
+        with pytest.raises(RegistryError, match=r"v0002/bundle\.json"):
+            registry.open(SLOT)
+    found = served(registry, SLOT, ())
+    assert found is not None
+    assert (found.verified.version, found.stands_in_for) == ("v0001", "v0002")
+
+
+def span(bundle: str, head: str, part: str) -> tuple[int, int]:
+    """Where the value of a head's part begins and ends in the text of ``bundle.json``."""
+    within = bundle.index(f'"{head}": {{', bundle.index('"heads"'))
+    key = f'\n   "{part}": '
+    begin = bundle.index(key, within) + len(key)
+    value, end = json.JSONDecoder().raw_decode(bundle, begin)
+    assert value == json.loads(bundle)["heads"][head][part]
+    return begin, end
+
+
+def test_damaged_features_in_conf_change_no_answer_or_are_told_by_name(
+    home: Path,
+    retrained: Retrain,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(first_load, "_load_in_child", lambda *_: None)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    retrained()
+    path, chance = tmp_path / "checkout/conf/features/hourly46.yaml", random.Random(5)
+    shutil.copytree(CHECKOUT / "conf", tmp_path / "checkout/conf")
+    monkeypatch.setattr(predicting, "checkout", lambda: tmp_path / "checkout")
+    intact, answers, refused = path.read_bytes(), set(), 0
+    for content in (intact, *(damaged(intact, chance) for _ in range(volume(OFFSETS)))):
+        path.write_bytes(content)
+        capsys.readouterr()
+        code, told = main(["predict", *WORDS, f"as_of={AS_OF}", "--json"]), capsys.readouterr()
+        if code == 0:
+            answers.add(json.dumps({**json.loads(told.out), "age_hours": 0}))
+        else:
+            refused += 1
+            assert code == ConfigError.exit_code, told.err
+            assert told.err.count("error: ") == told.err.count("To do: ") == 1, told.err
+    assert len(answers) == 1
+    assert refused
+
+
 def test_a_predictor_goes_on_answering_whatever_is_damaged(
     home: Path,
     retrained: Retrain,
@@ -144,8 +210,8 @@ def test_a_predictor_goes_on_answering_whatever_is_damaged(
 
     assert predicted()[:2] == (0, "v0002")
     names = sorted(path for path in (place / "v0002").rglob("*") if path.is_file())
-    for _ in range(volume(OFFSETS // 2)):
-        path = chance.choice(names)
+    for number in range(volume(OFFSETS // 2)):
+        path = names[number % len(names)]
         intact = path.read_bytes()
         path.chmod(0o644)
         path.write_bytes(damaged(intact, chance))

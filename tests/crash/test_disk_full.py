@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.errors import RetryLater
+from pipeline.operations.retraining.step_watch import START
+from pipeline.runner import STAGES
 from registry.errors import RegistryError
 from tests.conftest import CHECKOUT
 from tests.unit.test_registry_crash import CASES, converged, seen
@@ -25,6 +30,10 @@ from tests.volume import volume
 ALONE = ("unshare", "--user", "--map-root-user", "--mount")
 LARGE, PAGE = 8192, 4  # KiB
 ROOMS = 5
+SOME = ("features", "evaluate")
+FULL = volume(1) > 1
+WORDS = re.compile("the disk ran full|No space left on device|Read-only file system")
+LONGEST_SECONDS = 120
 DONE = {"collection", "event"}  # a short line finds room in a page that is there already
 
 
@@ -34,8 +43,8 @@ def mounted(*words: str) -> None:
 
 
 @contextmanager
-def file_system(place: Path) -> Iterator[Path]:
-    mounted("-t", "tmpfs", "-o", f"size={LARGE}k", "tmpfs", str(place))
+def file_system(place: Path, size: int = LARGE) -> Iterator[Path]:
+    mounted("-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(place))
     try:
         yield place / "root"
     finally:
@@ -89,23 +98,51 @@ def may_mount() -> bool:
     ).returncode
 
 
-def test_a_full_or_locked_disk_is_told_and_repeating_works() -> None:
+def alone(*words: str) -> Any:
+    """What a script reports that may mount; skipped where nothing can be mounted."""
     if not may_mount():
         pytest.skip("no file system can be mounted here: unshare --user --map-root-user --mount")
     done = subprocess.run(
-        [*ALONE, sys.executable, "-m", "tests.crash.test_disk_full", str(volume(ROOMS))],
+        [*ALONE, sys.executable, "-m", *words],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    print(done.stderr)
+    return json.loads(done.stdout)
+
+
+def test_a_full_or_locked_disk_is_told_and_repeating_works() -> None:
+    report = alone("tests.crash.test_disk_full", str(volume(ROOMS)))
     assert [wrong for tries in report.values() for _, found in tries for wrong in found] == []
     assert set(report) == set(CASES)
     for case, ((locked, _), *full) in report.items():
         assert "Read-only file system" in locked, case
         assert any("No space left" in told for told, _ in full) or case in DONE, case
+
+
+def test_a_stage_without_room_is_told_and_the_next_retrain_makes_the_same_bytes() -> None:
+    report = alone("tests.crash.filled_builds", "stages", *(() if FULL else SOME))
+    assert [wrong for strike in report for wrong in strike["wrong"]] == []
+    told = {strike["where"]: strike["code"] for strike in report}
+    assert len(told) == (len(STAGES) if FULL else len(SOME)) * 2
+    assert {told[where] for where in told if where.endswith(", 0 KiB")} == {RetryLater.exit_code}
+    assert {*told.values()} <= {RetryLater.exit_code, 0}
+
+
+@pytest.mark.dvc
+@pytest.mark.skipif(not FULL, reason="ten minutes of real retrains: VINTAGE_FULL=1")
+def test_a_disk_that_fills_beside_dvc_ends_the_build_and_leaves_the_champion() -> None:
+    report = alone("tests.crash.filled_builds", "dvc", START, *STAGES)
+    assert [wrong for strike in report for wrong in strike["wrong"]] == []
+    told = {RetryLater.exit_code, RegistryError.exit_code, 0}
+    assert {strike["code"] for strike in report} <= told
+    ended = [strike for strike in report if strike["code"]]
+    assert len(ended) > len(report) / 2
+    assert [strike["where"] for strike in ended if not WORDS.search(strike["told"])] == []
+    assert [strike["where"] for strike in report if strike["seconds"] > LONGEST_SECONDS] == []
 
 
 if __name__ == "__main__":

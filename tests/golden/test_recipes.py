@@ -29,6 +29,7 @@ BINGX = {
     "recipe.history_days": 20,
 }
 RECORDED: dict[str, dict[str, dict[str, Any]]] = {
+    "bingx_calibrated": {"BTC-USDT": BINGX},
     "bingx_dual": {"BTC-USDT": BINGX},
     "demo": {"KRW-SOL": UPBIT},
     "upbit_hourly": {"KRW-BTC": UPBIT, "KRW-XRP": UPBIT},

@@ -22,7 +22,7 @@ from pipeline.experiments.audit.markets import NOISE, draw
 from pipeline.experiments.audit.permuted import block_permuted
 from pipeline.experiments.audit.plans import own_plan
 from pipeline.experiments.audit.serving import loaded, parity, refused
-from pipeline.experiments.audit.training import calibrated, fitted, overlap, raw_folds
+from pipeline.experiments.audit.training import calibrated, fit_folds, fitted, overlap
 from pipeline.experiments.audit.workshop import Workshop
 from pipeline.frames import key_by_market
 from pipeline.labels.three_class import ThreeClass
@@ -105,10 +105,10 @@ class Peeking:
 
 def test_a_scaler_that_saw_the_test_is_caught() -> None:
     work, rows = workshop(), samples()
-    assert fitted(work, HEAD, rows).passed
+    assert fitted(fit_folds(work, HEAD, rows)).passed
     honest = work.build(work.config.heads[HEAD].model, HEAD)
     peeking = Workshop(work.plan, work.context, work.config, work.tables, {HEAD: Peeking(honest)})
-    found = fitted(peeking, HEAD, rows)
+    found = fitted(fit_folds(peeking, HEAD, rows))
     assert found.passed is False
     assert "3 of 3 fits changed" in found.number
 
@@ -116,7 +116,7 @@ def test_a_scaler_that_saw_the_test_is_caught() -> None:
 def test_a_label_learned_from_all_rows_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     work = workshop(*QUICK, "label=high_vol")
     rows = work.samples(HEAD, key_by_market(candles(), "SIM-BTC"))
-    assert fitted(work, HEAD, rows).passed
+    assert fitted(fit_folds(work, HEAD, rows)).passed
     take = Samples.take
 
     def kept_outcomes(self: Samples, positions: Rows) -> Samples:
@@ -129,12 +129,47 @@ def test_a_label_learned_from_all_rows_is_caught(monkeypatch: pytest.MonkeyPatch
         return replace(part, outcomes=replace(known, values=values))
 
     monkeypatch.setattr(Samples, "take", kept_outcomes)
-    assert fitted(work, HEAD, rows).passed is False
+    assert fitted(fit_folds(work, HEAD, rows)).passed is False
+
+
+def test_a_training_that_shows_test_rows_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline import fold_fits
+
+    def shown_all(task: Any, number: int) -> Any:
+        fold = task.folds[number]
+        both = np.sort(np.r_[fold.train, fold.test])
+        rule, train = None, task.samples.take(both)
+        made = task.model.fit(train, fold_fits.generator(task.seed, number + 1))
+        said = made.predict_proba(train.table, task.samples.take(fold.test).rows)
+        raw = fold_fits.OutOfFoldRows(fold.test, said, task.samples.take(fold.test).label)
+        return fold_fits.PredictedFold(pd.DataFrame(), made, raw.label, rule, raw)
+
+    monkeypatch.setattr(training, "predict_fold", shown_all)
+    made = fit_folds(workshop(), HEAD, samples())
+    tests = sum(len(fold.test) for fold in made.task.folds)
+    found = fitted(made)
+    assert found.passed is False
+    assert found.number.startswith(f"{tests} test rows shown in 3 fits, 3 of 3 fits changed")
+
+
+def test_every_fold_is_fitted_once_and_three_of_them_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits, once = list[int](), training.predict_fold
+
+    def counted(task: Any, number: int) -> Any:
+        fits.append(number)
+        return once(task, number)
+
+    monkeypatch.setattr(training, "predict_fold", counted)
+    made = fit_folds(workshop(*QUICK, "split=purged_kfold"), HEAD, samples())
+    assert fits == [0, 1, 2, 3, 4]
+    assert len(made.raw) == 5
+    assert fitted(made).passed
+    assert sorted(fits[5:]) == [0, 2, 4]
 
 
 def test_a_calibrator_that_knew_the_outcomes_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     work, rows = workshop(), samples()
-    raw = raw_folds(work, HEAD, rows)
+    raw = fit_folds(work, HEAD, rows).raw
     assert calibrated(work, rows, raw).passed
     from pipeline.models.nested_calibration import calibrated_on
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +22,20 @@ from pipeline.experiments.audit.markets import (
     shuffled_blocks,
 )
 from pipeline.experiments.audit.oracle import Known, sharpe_after_costs
-from pipeline.experiments.audit.power import FULL, SHORT, batches, planted, told
-from pipeline.experiments.audit.trials import Judge, Judged
+from pipeline.experiments.audit.plans import market_plans
+from pipeline.experiments.audit.power import (
+    FOUND_SHARE,
+    FULL,
+    SHORT,
+    UNLUCKY,
+    batches,
+    least_found,
+    planted,
+    told,
+)
+from pipeline.experiments.audit.trials import Judge, Judged, Trial
 from tests.conftest import recorded
+from tests.spine import CONF, chosen
 
 ROWS = 60_000
 
@@ -108,6 +122,12 @@ def test_recorded_bars_keep_their_shapes_and_lose_their_direction(real_data: Pat
     assert abs(moves.mean()) < 4 * moves.std() / np.sqrt(len(moves))
 
 
+def judge_of(*classes: str) -> Judge:
+    head = {"direction": {"classes": classes}}
+    plan: Any = SimpleNamespace(stages={"train": {"heads": head}})
+    return Judge({"trade": plan, "risk": plan}, FULL.rows)
+
+
 def judged(verdict: str = "observe", failed: tuple[str, ...] = (), skill: float = 0.1) -> Judged:
     return Judged(verdict, failed, skill, 0.0, 100.0, Known(0.15, 0.4, 9.0))
 
@@ -121,9 +141,11 @@ def judged(verdict: str = "observe", failed: tuple[str, ...] = (), skill: float 
         ("timing", 3, 50, False),
         ("noise", 1, 4, True),
         ("noise", 2, 4, False),
-        ("planted", 45, 50, True),
-        ("planted", 44, 50, False),
-        ("planted", 1, 2, False),
+        ("planted", 40, 50, True),
+        ("planted", 39, 50, False),
+        ("planted", 2, 4, True),
+        ("planted", 1, 4, False),
+        ("planted", 0, 1, False),
     ],
 )
 def test_counts_pass_up_to_their_limit(name: str, promoted: int, of: int, passed: bool) -> None:
@@ -143,6 +165,24 @@ def test_a_risk_head_is_found_without_a_direction_and_not_without_skill() -> Non
     assert not told({"risk": [judged(failed=("brier_skill",))] * 2})[0].passed
 
 
+def test_a_recipe_that_finds_nine_in_ten_fails_once_in_a_hundred() -> None:
+    rng = np.random.default_rng(4)
+    for markets in (2, 4, 10, 20, 50):
+        found = rng.binomial(markets, FOUND_SHARE, 200_000)
+        least = least_found(markets)
+        assert (found < least).mean() <= UNLUCKY + 0.001, markets
+        assert least == markets or (found < least + 1).mean() > UNLUCKY - 0.001, markets
+
+
+def test_where_no_head_tells_a_direction_nothing_could_be_promoted_and_that_is_told() -> None:
+    blind = judged(skill=float("nan"))
+    (noise,) = told({"noise": [blind]})
+    assert noise.passed is None
+    assert "the gate lets none trade" in noise.number
+    broken = replace(blind, verdict="promote")
+    assert told({"noise": [broken, broken]})[0].passed is False
+
+
 def test_weaker_edges_tell_power_and_fail_nothing() -> None:
     weaker, blind = told(
         {"planted 0.05": [judged()] * 3, "planted": [judged(skill=float("nan"))] * 3}
@@ -154,7 +194,7 @@ def test_weaker_edges_tell_power_and_fail_nothing() -> None:
 
 
 def test_full_volumes_are_those_promised_and_no_seed_is_used_twice() -> None:
-    judge = Judge({"trade": None, "risk": None}, FULL.rows)  # type: ignore[dict-item]
+    judge = judge_of("sell", "hold", "buy")
     found = {batch.name: batch.trials for batch in batches(FULL, judge)}
     counts = {name: len(trials) for name, trials in found.items()}
     assert (counts["noise"], counts["timing"], counts["risk"], counts["planted"]) == (
@@ -163,4 +203,13 @@ def test_full_volumes_are_those_promised_and_no_seed_is_used_twice() -> None:
     assert "bars" not in counts
     seeds = [trial.seed for name in ("noise", "timing", "planted") for trial in found[name]]
     assert len(set(seeds)) == len(seeds)
-    assert SHORT.noise + SHORT.timing + SHORT.planted + SHORT.shuffled == 10
+    assert SHORT.noise + SHORT.timing + SHORT.planted + SHORT.shuffled == 14
+    blind = {batch.name: len(batch.trials) for batch in batches(FULL, judge_of("wait", "enter"))}
+    assert blind == {"shuffled": 1, "noise": 1, "timing": 1, "risk": 50, "planted": 1}
+
+
+def test_members_of_a_pool_have_more_than_their_share_of_the_candles() -> None:
+    judge = Judge(market_plans(chosen("recipe=upbit_pooled", "market=recipe"), CONF), 2000)
+    plan = judge.plans["trade"]
+    candles, _ = judge._market(plan.run.market, plan.run.timeframe, Trial(NOISE, 1))
+    assert candles.groupby(level="market").size().tolist() == [1000] * 4

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.__main__ import main
 from pipeline.code_digest import code_of
 from pipeline.commands import audit as command
 from pipeline.experiments.audit.check import CHECKS, Result
+from pipeline.experiments.audit.markets import NOISE, draw, shuffled_blocks
 from pipeline.experiments.audit.plans import (
     STAGES,
     digest_of,
@@ -19,11 +21,20 @@ from pipeline.experiments.audit.plans import (
     own_plan,
 )
 from pipeline.experiments.audit.power import Volume, judge_markets
-from pipeline.experiments.audit.results import audited, keep, kept, with_audit
+from pipeline.experiments.audit.results import (
+    audited,
+    keep,
+    kept,
+    misses_audit,
+    with_audit,
+)
 from pipeline.experiments.audit.run import Audit
 from pipeline.experiments.audit.trials import Judge
+from pipeline.market.candles import REQUIRED
+from pipeline.market.store import CandleStore, Series
 from pipeline.operations import auditing
 from pipeline.operations.versions.audit_notes import audit_of, note_versions
+from pipeline.stage_configs import Plan
 from registry.evidence import ChampionEvidence, Evidence
 from registry.gate import Verdict
 from registry.slots import Slot
@@ -53,7 +64,8 @@ def an_audit(passed: bool = True, full: bool = False, digest: str = "d1") -> Aud
 
 
 def verdict(outcome: str) -> Verdict:
-    told = {"outcome": outcome, "sentence": f"{outcome} it.", "conditions": (), "kind": "first"}
+    told: dict[str, object] = {"outcome": outcome, "sentence": f"{outcome} it.", "conditions": ()}
+    told |= {"kind": "first", "drawn": True, "portions_left": 11}
     return Verdict.model_validate(told)
 
 
@@ -104,13 +116,18 @@ def test_a_short_audit_replaces_a_full_one_only_by_failing(tmp_path: Path) -> No
 def test_the_gate_reads_the_audit(
     outcome: str, audit: Audit | None, evidence: Evidence, becomes: str
 ) -> None:
-    made = with_audit(verdict(outcome), evidence, audit, "demo")
+    condition = audited(audit, "recipe=demo model=xgboost")
+    made = with_audit(verdict(outcome), evidence, condition)
     assert made.outcome == becomes
-    assert made.conditions[-1] == audited(audit, "demo")
+    assert made.conditions[-1] == condition
+    assert misses_audit(made) == (audit is None)
     if audit is None:
-        assert "vintage audit recipe=demo" in made.conditions[-1].reason
-    if outcome == "promote" != becomes:
-        assert made.conditions[-1].reason in made.sentence
+        assert "(vintage audit recipe=demo model=xgboost)" in made.sentence
+    if audit is None or not audit.passed:
+        assert "no portion of the slot's yearly error is spent on it" in made.sentence
+        assert (made.drawn, made.portions_left) == (False, 12)
+    else:
+        assert (made.drawn, made.portions_left, made.sentence) == (True, 11, f"{outcome} it.")
 
 
 def test_a_digest_follows_from_code_and_choices_and_from_no_market_or_moment() -> None:
@@ -153,6 +170,13 @@ def test_the_risk_head_reads_candles_whatever_the_recipe() -> None:
         (head,) = plans["risk"].stages["train"]["heads"].values()
         assert head["classes"] == ["calm", "high"]
         assert plans["trade"].stages["train"]["split"]["test_share"] == 0.5
+    own = plans_of("recipe=bingx_dual")
+    assert own["trade"].stages["train"]["heads"]["long_entry"]["model"]["class_weight"] != "none"
+    assert own["risk"].stages["train"]["heads"]["long_entry"]["model"]["class_weight"] == "none"
+
+
+def plans_of(*words: str) -> dict[str, Plan]:
+    return market_plans(chosen(*words, "market=recipe"), CONF)
 
 
 TINY = Volume(
@@ -196,6 +220,17 @@ def test_the_table_names_every_check_and_what_it_catches(
         assert name in out
         assert catches in told
     assert "FAILED: noise. To do: trust no figure of it." in told
+
+
+def test_recorded_candles_without_a_traded_value_are_shuffled_too(tmp_path: Path) -> None:
+    series = Series("binance", "BTC-USDT", "1h")
+    candles = draw(NOISE, 2400, "1h", np.random.default_rng(1)).candles
+    store = CandleStore(tmp_path / "data" / "store")
+    store.append(series, candles[list(REQUIRED)])
+    bars = auditing._bars(tmp_path, series)
+    assert list(bars.columns) == list(REQUIRED)
+    made = shuffled_blocks(bars, 240, 24, np.random.default_rng(1))
+    assert (made["value"] > 0).all()
 
 
 def test_ten_short_markets_come_out_as_recorded() -> None:

@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline.__main__ import main
+from pipeline.experiments.simulate.folders import DESCRIBED, open_folder
 from pipeline.operations.retention.cleaning import Cleaning, Cleared, clean, retention_of
 from pipeline.operations.workspace import lock_path
 from registry.files import sha256
@@ -233,12 +234,14 @@ LEFT = {
     "build/reproduce/ab12/params.yaml": ("temporary", 2),
     ".dvc/tmp/exps/standalone/tmpab12/params.yaml": ("experiments", 8),
     ".dvc/tmp/exps/tmpcd34/params.yaml": ("experiments", 8),
+    "build/simulations/ab12/turns/20250101T0000-cd.zip": ("simulations", 31),
     "logs/cron.log": ("logs", 91),
     "reports/old.html": ("reports", 91),
 }
 KEPT = {
     "data/store/upbit/KRW-SOL/1h/2025-12.parquet": 900,
     "reports/report.html": 900,
+    "reports/audits/demo-0123456789abcdef.json": 900,
     "logs/notes.txt": 900,
     ".dvc/tmp/exps/celery/broker/in/message": 900,
 }
@@ -266,7 +269,7 @@ def test_left_overs_go_by_their_age(made: Home) -> None:
     assert done == told
     gone = before.keys() - files_below(made.folder).keys()
     assert gone == LEFT.keys()
-    for kind in ("temporary", "experiments", "logs", "reports"):
+    for kind in ("temporary", "experiments", "simulations", "logs", "reports"):
         count = sum(each == kind for each, _ in LEFT.values())
         assert (done[kind].count, done[kind].bytes) == (count, 4 * count), kind
     assert made.registry.verify() == []
@@ -277,6 +280,21 @@ def test_younger_left_overs_stay(made: Home) -> None:
     before = files_below(made.folder).keys()
     made.clean("retention.temporary_hours=24")
     assert files_below(made.folder).keys() - {"logs/vintage.jsonl"} == before
+
+
+def test_what_a_simulation_keeps_stays_while_it_is_used(made: Home) -> None:
+    kept = made.put("build/simulations/ab12/turns/20250101T0000-cd.zip", b"four")
+    for folder in (kept.parent, kept.parent.parent):
+        made.age(folder, 100)
+    opened = open_folder(made.folder, "ab12", {"slot": "demo/SIM-BTC"})
+    made.age(opened / DESCRIBED, 29)
+    made.age(opened, 100)
+    assert made.clean()["simulations"].count == 0
+    made.age(opened / DESCRIBED, 31)
+    assert made.clean(dry=True)["simulations"].count == 1
+    open_folder(made.folder, "ab12", {})
+    assert made.clean()["simulations"].count == 0
+    assert kept.is_file()
 
 
 def test_a_long_log_is_begun_anew(made: Home) -> None:

@@ -20,7 +20,7 @@ from pipeline.operations.retraining import retrain as retrains
 from pipeline.operations.retraining.build_run import BuildReport
 from pipeline.operations.retraining.retrain import Outcome, Places, retrain
 from pipeline.operations.retraining.slot_task import Switch
-from pipeline.operations.target import resolve
+from pipeline.operations.target import Target, resolve
 from pipeline.operations.versions.comparing import Side, _setup, difference
 from pipeline.operations.versions.later_rows import later_side
 from pipeline.operations.workspace import Workspace
@@ -33,6 +33,7 @@ from registry.slots import Slot
 from registry.standing import standing
 from registry.versions import Registry
 from tests.conftest import AS_OF, CHECKOUT
+from tests.spine import keep_audit
 from tests.unit.test_comparison import head
 
 Capture = pytest.CaptureFixture[str]
@@ -43,26 +44,34 @@ WORDS = ("recipe=demo", "model=majority", "recipe.history_days=20")
 
 @pytest.fixture
 def retrained(home: Path, monkeypatch: pytest.MonkeyPatch) -> Retrain:
-    """Retrain in this process, without DVC."""
+    """Retrain in this process, without DVC, what was audited."""
 
     def make(as_of: str = AS_OF, *words: str) -> Outcome:
-        now = pd.Timestamp(as_of)
-        asked = [*WORDS, f"as_of={as_of}", *words]
-        target = resolve(asked, CHECKOUT / "conf", home, now)
-
-        def build(workspace: Workspace, *_: object) -> BuildReport:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.chdir(workspace.folder)
-                write_plan(target.plan)
-                for stage in STAGES:
-                    run_stage(stage)
-            return BuildReport(STAGES)
-
-        monkeypatch.setattr(retrains, "reproduce", build)
-        switch = Switch(task=True)
-        return retrain(target, Places(home, CHECKOUT), now, lambda _: None, switch)
+        keep_audit(home, target_of(home, as_of, *words).plan)
+        return retrained_here(home, monkeypatch, as_of, *words)
 
     return make
+
+
+def retrained_here(home: Path, monkeypatch: pytest.MonkeyPatch, as_of: str, *words: str) -> Outcome:
+    now, target = pd.Timestamp(as_of), target_of(home, as_of, *words)
+
+    def build(workspace: Workspace, *_: object) -> BuildReport:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(workspace.folder)
+            write_plan(target.plan)
+            for stage in STAGES:
+                run_stage(stage)
+        return BuildReport(STAGES)
+
+    monkeypatch.setattr(retrains, "reproduce", build)
+    switch = Switch(task=True)
+    return retrain(target, Places(home, CHECKOUT), now, lambda _: None, switch)
+
+
+def target_of(home: Path, as_of: str, *words: str) -> Target:
+    asked = [*WORDS, f"as_of={as_of}", *words]
+    return resolve(asked, CHECKOUT / "conf", home, pd.Timestamp(as_of))
 
 
 def evidence_of(registry: Registry, version: str) -> Evidence:
@@ -89,7 +98,9 @@ def test_the_evidence_that_was_judged_stays_with_the_version(
     asked = Asked("v0002", "refresh", second.target.plan.run.as_of, "v0001")
     gate = second.target.plan.run.gate
     stood = standing(registry, SLOT, asked, gate)
-    assert judge(evidence, gate, stood) == second.verdict
+    told = judge(evidence, gate, stood)
+    assert (*told.conditions, second.verdict.conditions[-1]) == second.verdict.conditions
+    assert told.sentence == second.verdict.sentence
     against = evidence.champion
     assert against is not None
     assert (against.version, against.comparable) == ("v0001", True)

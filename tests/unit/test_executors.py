@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError
 from pipeline.operations.walk.executors.base import Room, build_executor
 from pipeline.operations.walk.executors.local import Local
 from tests.conftest import CHECKOUT
-from tests.fleet_works import Job, wait_to_be_ended, work
+from tests.fleet_works import Job, environment, wait_to_be_ended, work
 
 CONF = CHECKOUT / "conf"
 LIBRARIES = {"dask": "distributed", "ray": "ray"}
@@ -50,6 +50,18 @@ def test_one_at_a_time_stays_in_this_process(folder: Path) -> None:
     jobs = [Job(number, folder) for number in (3, 1)]
     done = list(Local().run(work, jobs, Room(1, 2, here=True)))
     assert done == [(0, (30, False)), (1, (10, False))]
+
+
+def test_a_process_knows_the_environment_of_now(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    jobs = [Job(number, folder) for number in range(2)]
+    for told in ("first", "then"):
+        monkeypatch.setenv("TOLD", told)
+        done = dict(Local().run(environment, jobs, Room(2, 1)))
+        assert done == {number: (number, told, None) for number in range(2)}
+    assert "NUMBA_NUM_THREADS" not in os.environ
 
 
 def test_who_is_killed_is_replaced_and_the_others_are_done_once(home: Path, folder: Path) -> None:

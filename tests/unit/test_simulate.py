@@ -16,7 +16,6 @@ from pipeline.evaluation.backtest import Profile, Setup
 from pipeline.evaluation.bootstrap import SEED, drawn_sums, interval
 from pipeline.evaluation.comparison import OutOfFold
 from pipeline.experiments.simulate.answering import Answers, key_of, said_by
-from pipeline.experiments.simulate.figures import Rival
 from pipeline.experiments.simulate.fitting import FittedTurn
 from pipeline.experiments.simulate.gate import Decision, judged
 from pipeline.experiments.simulate.history import History
@@ -32,6 +31,7 @@ from pipeline.experiments.simulate.policies import (
     asked_of,
 )
 from pipeline.experiments.simulate.promotions import Judging, _answered, _money
+from pipeline.experiments.simulate.rivals import Rival
 from pipeline.experiments.simulate.schedule import Turn, turns
 from pipeline.experiments.simulate.scoring import Outcomes, Scoring
 from pipeline.experiments.simulate.staleness import staleness

@@ -229,6 +229,28 @@ def test_folds_that_are_all_of_one_scale_are_as_without_calibration(candles: pd.
         assert not without_thresholds(told)
 
 
+def test_rows_of_trades_stand_beside_rows_of_candles_in_a_fold(candles: pd.DataFrame) -> None:
+    """Thresholds to enter from are those of the entries alone; that to leave from is stated."""
+    entries = {
+        "long_entry": role(candles, "buy", "enter"),
+        "short_entry": role(candles, "sell", "enter"),
+    }
+    rows = role(candles, "sell", "exit").joined
+    moments = rows.index.get_level_values("time")
+    keyed = rows.assign(trade=moments).set_index("trade", append=True)
+    exits = Predicted(keyed.reorder_levels(["market", "trade", "time"]), ("stay", "exit"))
+    setup = replace(SETUP, profile=profile("bingx_futures_learnt", exit_threshold=1.0))
+    made = trade({**entries, "long_exit": exits}, candles, setup)
+    alone = trade(entries, candles, setup)
+    assert made.result is not None
+    assert alone.result is not None
+    assert len(made.trades()) == len(alone.trades()) > 0
+    pd.testing.assert_frame_equal(made.result.curve, alone.result.curve)
+    leaves = replace(SETUP, profile=profile("bingx_futures_learnt"))
+    left = trade({**entries, "long_exit": exits}, candles, leaves)
+    assert "signal" in {*left.trades()["reason"]}
+
+
 def test_signals_are_arrays_of_the_engine(candles: pd.DataFrame) -> None:
     signals = signals_of({"direction": direction(candles)}, "SIM-BTC")
     assert {f"p_{name}" for name in Signals._fields if name != "size"} > {*signals}

@@ -25,6 +25,7 @@ AS_OF = "2026-01-01T00:00Z"  # simulated markets have their own time; this one i
 STAGES = ("features", "labels", "train", "evaluate")
 TEST_SHARE = 0.5  # of a market's rows: what is learned and what is judged are worth the same
 HORIZON = 24  # candles that the risk head looks ahead
+WEIGHT = "class_weight"  # of a model that can balance its classes
 
 
 def own_plan(choices: Choices, conf: Path) -> Plan:
@@ -36,7 +37,8 @@ def market_plans(choices: Choices, conf: Path) -> dict[str, Plan]:
     """The same choices with one hold-out fit, and a risk head in place of the recipe's heads.
 
     The risk head has the features and the model of the first head that reads candles alone; there
-    is none where every head reads trades.
+    is none where every head reads trades. Its classes weigh as they come: it is judged by its
+    probabilities, which balanced classes overstate on purpose.
     """
     held = _held_out(choices)
     composed = compose_run(held, conf)
@@ -102,8 +104,11 @@ def _risk(choices: Choices, conf: Path, head: str) -> Composed:
         if getattr(choices, group) == RECIPE
     }
     held = _held_out(choices.model_copy(update={"label": RISK_LABEL, "set": own, **given}))
-    timeframe = compose_run(held, conf).recipe.timeframe
-    hours = HORIZON * (duration(timeframe) / pd.Timedelta(hours=1))
-    made = compose_run(choose(held, {"label.horizon_hours": hours}), conf)
+    first = compose_run(held, conf)
+    hours = HORIZON * (duration(first.recipe.timeframe) / pd.Timedelta(hours=1))
+    settings: dict[str, Any] = {"label.horizon_hours": hours}
+    if WEIGHT in first.heads[head]["model"]:
+        settings[f"model.{WEIGHT}"] = "none"
+    made = compose_run(choose(held, settings), conf)
     recipe = made.recipe.model_copy(update={"heads": {head: made.recipe.heads[head]}})
     return replace(made, recipe=recipe, heads={head: made.heads[head]})

@@ -7,6 +7,7 @@ is shipped lies in ``docs/audits/<recipe>.json`` and counts while its digest is 
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from registry.conditions import Condition
 from registry.evidence import Evidence
 from registry.files import read_if_there, write_atomic
 from registry.gate import Verdict
-from registry.sentences import Outcome
+from registry.sentences import Outcome, trades
 
 FOLDER, SHIPPED = Path("reports/audits"), Path("docs/audits")
 AUDITED = "audited"  # the condition and the event
@@ -39,53 +40,76 @@ def kept(home: Path, checkout: Path, recipe: str, digest: str) -> Audit | None:
     return found if found and found.digest == digest and found.recipe == recipe else None
 
 
-def audited(audit: Audit | None, recipe: str) -> Condition:
-    """Whether what a candidate was made by has passed its audit.
+def files_of(recipe: str, home: Path, checkout: Path) -> list[Path]:
+    """Every audit that there is of a recipe, of whatever digest."""
+    shipped = checkout / SHIPPED / f"{recipe}.json"
+    own = sorted((home / FOLDER).glob(f"{glob.escape(recipe)}-*.json"))
+    return [*own, *([shipped] if shipped.is_file() else [])]
+
+
+def audited(audit: Audit | None, words: str) -> Condition:
+    """Whether what a candidate was made by has passed its audit; without one there is no value.
+
+    Parameters
+    ----------
+    words
+        What was chosen, as it is typed.
 
     Examples
     --------
-    >>> audited(None, "demo").reason
-    'this recipe and code were not audited: vintage audit recipe=demo'
+    >>> audited(None, "recipe=demo").reason.partition(",")[0]
+    'its recipe and code were not audited (vintage audit recipe=demo)'
     """
     if audit is None:
-        passed, told = (
-            False,
-            f"this recipe and code were not audited: vintage audit recipe={recipe}",
-        )
+        passed, told = None, f"were not audited ({command(words)})"
+    elif failed := [each for each in audit.results if each.passed is False]:
+        names = ", ".join(f"{each.check}: {each.number}" for each in failed)
+        passed, told = False, f"failed their audit {audit.digest} ({names})"
     else:
-        failed = [f"{each.check} ({each.number})" for each in audit.results if each.passed is False]
-        passed = not failed
-        told = f"its recipe and code failed their audit: {', '.join(failed)}"
-        if passed:
-            told = f"its recipe and code passed their audit, {audit.digest}"
-    return Condition(name=AUDITED, passed=passed, value=passed, limit=True, reason=told)
+        passed, told = True, f"passed their audit {audit.digest}"
+    unspent = "" if passed else ", so no portion of the slot's yearly error is spent on it"
+    reason = f"its recipe and code {told}{unspent}"
+    return Condition(name=AUDITED, passed=bool(passed), value=passed, limit=True, reason=reason)
 
 
-def with_audit(verdict: Verdict, evidence: Evidence, audit: Audit | None, recipe: str) -> Verdict:
-    """Lay the audit over the gate's verdict.
+def command(words: str) -> str:
+    """What to type to audit what these words choose."""
+    return f"vintage audit {words}"
+
+
+def misses_audit(verdict: Verdict) -> bool:
+    """Whether an audit was asked for and there was none."""
+    return any(each.name == AUDITED and each.value is None for each in verdict.conditions)
+
+
+def with_audit(verdict: Verdict, evidence: Evidence, condition: Condition) -> Verdict:
+    """Lay what `audited` told over the gate's verdict.
 
     A failed audit refuses. A missing one lets nothing trade that would: it is observed, or refused
-    where it would replace a champion that trades.
+    where it would replace a champion that trades. Neither draws a portion of the yearly error.
     """
-    condition = audited(audit, recipe)
-    conditions = (*verdict.conditions, condition)
-    if condition.passed or verdict.outcome == "refuse":
-        return verdict.model_copy(update={"conditions": conditions})
-    trading = evidence.champion is not None and evidence.champion.mode == "trade"
-    if audit is not None or (trading and verdict.outcome == "promote"):
-        refused = f"Refuse: {condition.reason}."
-        return _turned(verdict, "refuse", refused, conditions)
-    sentence = verdict.sentence
-    if verdict.outcome == "promote":
-        sentence = f"Observe, signals but no decisions: {condition.reason}."
-    return _turned(verdict, "observe", sentence, conditions)
+    laid = verdict.model_copy(update={"conditions": (*verdict.conditions, condition)})
+    if condition.passed:
+        return laid
+    unspent: dict[str, int] = {"drawn": False}
+    if verdict.drawn and verdict.portions_left is not None:
+        unspent["portions_left"] = verdict.portions_left + 1
+    outcome, sentence = _turned(verdict, evidence, condition)
+    return laid.model_copy(update={**unspent, "outcome": outcome, "sentence": sentence})
 
 
-def _turned(
-    verdict: Verdict, outcome: Outcome, sentence: str, conditions: tuple[Condition, ...]
-) -> Verdict:
-    told = {"outcome": outcome, "sentence": sentence, "conditions": conditions}
-    return verdict.model_copy(update=told)
+def _turned(verdict: Verdict, evidence: Evidence, condition: Condition) -> tuple[Outcome, str]:
+    champion, beside = evidence.champion, f"{verdict.sentence.rstrip('.')}; and {condition.reason}."
+    if verdict.outcome == "refuse":
+        return "refuse", beside
+    if condition.value is not None:
+        lost = verdict.sentence.partition(": ")[2] if verdict.demotes else ""
+        return "refuse", f"Refuse: {condition.reason}{f'; and {lost}' if lost else '.'}"
+    if verdict.outcome == "observe":
+        return "observe", beside
+    if trades(champion) and champion is not None:
+        return "refuse", f"Refuse: {champion.version} trades and stays: {condition.reason}."
+    return "observe", f"Observe, signals but no decisions: {condition.reason}."
 
 
 def _read(path: Path) -> Audit | None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pipeline.choices import Choices
 from pipeline.config import Record
+from pipeline.errors import DataError
 from pipeline.experiments.audit.causality import (
     CORRUPTED,
     TRUNCATED,
@@ -25,11 +26,10 @@ from pipeline.experiments.audit.markets import NOISE, draw
 from pipeline.experiments.audit.plans import digest_of, market_plans, own_plan
 from pipeline.experiments.audit.power import EDGE, Volume, judge_markets, planted, told
 from pipeline.experiments.audit.serving import loaded, parity, refused
-from pipeline.experiments.audit.training import calibrated, fitted, overlap, raw_folds
+from pipeline.experiments.audit.training import calibrated, fit_folds, fitted, overlap
 from pipeline.experiments.audit.trials import Judge
 from pipeline.experiments.audit.workshop import Workshop
 from pipeline.features.feature_set import FeatureSet
-from pipeline.fold_fits import generator
 from pipeline.frames import key_by_market
 from pipeline.stage_configs import Plan
 
@@ -124,30 +124,40 @@ def _computed(work: Workshop, timeframe: str) -> Iterator[tuple[str, Compute, in
 
 def _trained(plan: Plan, asked: Asked) -> Iterator[Result]:
     """What was fitted, and what is served, on a market with an edge; the first head that fails."""
-    market, timeframe = plan.run.market, plan.run.timeframe
-    rng = np.random.default_rng(SEED + 1)
-    candles = draw(planted(EDGE), asked.volume.rows, timeframe, rng).candles
-    keyed = key_by_market(candles, market.members[0].name)
-    work = Workshop.of(plan)
-    found = [_of_head(work, head, keyed, rng) for head in work.heads]
+    rng, work = np.random.default_rng(SEED + 1), Workshop.of(plan)
+    candles = draw(planted(EDGE), asked.volume.rows, plan.run.timeframe, rng).candles
+    found = _of_heads(work, candles, asked.volume, rng)
     yield from (_worst(list(each)) for each in zip(*found, strict=True))
     sets = [work.build(node, f"features={name}") for name, node in work.tables.sets.items()]
     yield _worst([parity(each, candles, asked.volume.moments) for each in sets])
+
+
+def _of_heads(
+    work: Workshop, candles: pd.DataFrame, volume: Volume, rng: np.random.Generator
+) -> list[list[Result]]:
+    """The checks of every head on the first candles; on all, where the split asks for more."""
+    market = work.plan.run.market.members[0].name
+    keyed = key_by_market(candles, market)
+    try:
+        first = keyed.iloc[: volume.fitted_rows]
+        return [_of_head(work, head, first, rng) for head in work.heads]
+    except DataError:
+        if volume.fitted_rows >= len(keyed):
+            raise
+        return [_of_head(work, head, keyed, rng) for head in work.heads]
 
 
 def _of_head(
     work: Workshop, head: str, candles: pd.DataFrame, rng: np.random.Generator
 ) -> list[Result]:
     samples = work.samples(head, candles)
-    folds, model = work.folds(samples), work.build(work.config.heads[head].model, head)
-    train = samples.take(folds[-1].train)
-    made = model.fit(train.judged(train.learned()), generator(work.config.seed, 0))
+    made = fit_folds(work, head, samples)
     return [
-        overlap(folds, samples),
-        fitted(work, head, samples),
-        calibrated(work, samples, raw_folds(work, head, samples)),
-        loaded(model, made, samples),
-        refused(made, samples, rng),
+        overlap(made.task.folds, samples),
+        fitted(made),
+        calibrated(work, samples, made.raw),
+        loaded(made.task.model, made.newest, samples),
+        refused(made.newest, samples, rng),
     ]
 
 

@@ -2,26 +2,26 @@
 
 A recorder notes the rows that a model is given. The proof asks for more: folds are fitted again on
 samples whose test rows hold other features, labels and outcomes. Whatever a model, a scaler or a
-learned label takes from a test row changes its bytes.
+learned label takes from a test row changes its bytes. Every fold is fitted once for all checks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from pipeline.experiments.audit.check import Result
 from pipeline.experiments.audit.workshop import Workshop
-from pipeline.fold_fits import generator
-from pipeline.models.base import Fitted, Model, Rows, Samples
+from pipeline.fold_fits import HeadTask, PredictedFold, predict_fold
+from pipeline.models.base import Files, Fitted, Model, Rows, Samples
 from pipeline.models.calibration import Calibration
 from pipeline.models.nested_calibration import OutOfFoldRows, calibrated_fold
 from pipeline.splits.fold import Fold
-from pipeline.training import predict_folds
 
 MOST_FITS = 3  # folds that are fitted again, the newest among them
+Saved = dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,24 @@ class Recorder:
         self.shown.append(samples.rows)
         return self.model.fit(samples, rng)
 
-    def load(self, files: dict[str, bytes]) -> Fitted:
+    def load(self, files: Files) -> Fitted:
         """Rebuild what the model wrote."""
         return self.model.load(files)
+
+
+@dataclass(frozen=True, slots=True)
+class FoldFits:
+    """Every fold of a head fitted once, for all checks that ask about fits.
+
+    `shown` are the table rows of each fit, `raw` the uncalibrated out-of-fold rows, fold by fold;
+    `saved` are the files of the folds that are to be fitted again, `newest` is the last model.
+    """
+
+    task: HeadTask
+    shown: tuple[Rows, ...]
+    raw: tuple[OutOfFoldRows, ...]
+    saved: Mapping[int, Saved]
+    newest: Fitted
 
 
 def overlap(folds: Sequence[Fold], samples: Samples) -> Result:
@@ -60,19 +75,35 @@ def overlap(folds: Sequence[Fold], samples: Samples) -> Result:
     return Result(check="overlap", passed=not touching + shared, number=number)
 
 
-def fitted(work: Workshop, head: str, samples: Samples) -> Result:
-    """Record what the folds' models were shown, and fit them again beside spoiled tests."""
-    folds, model = work.folds(samples), work.build(work.config.heads[head].model, head)
-    strange = changed = looked = 0
-    for number in _chosen(len(folds)):
-        fold, recorder = folds[number], Recorder(model)
-        honest = _fit(samples, fold, recorder, number)
-        again = _fit(_spoiled(samples, fold, number), fold, recorder, number)
+def fit_folds(work: Workshop, head: str, samples: Samples) -> FoldFits:
+    """Fit every fold as training does, and note what each model was shown."""
+    recorder = Recorder(work.build(work.config.heads[head].model, head))
+    task = HeadTask(samples, recorder, work.folds(samples), work.config.seed)
+    numbers = range(len(task.folds))
+    raw, saved, newest = list[OutOfFoldRows](), dict[int, Saved](), None
+    for number in numbers:
+        part = predict_fold(task, number)
+        raw.append(part.raw)
+        if number in _chosen(len(numbers)):
+            saved[number] = _saved(part)
+        newest = part.fitted
+    assert newest is not None
+    return FoldFits(task, tuple(recorder.shown), tuple(raw), saved, newest)
+
+
+def fitted(made: FoldFits) -> Result:
+    """Look at what the folds' models were shown, and fit them again beside spoiled tests."""
+    samples, strange, changed = made.task.samples, 0, 0
+    for fold, shown in zip(made.task.folds, made.shown, strict=True):
         tested = samples.rows[np.setdiff1d(fold.test, fold.train)]
-        strange += sum(len(np.intersect1d(rows, tested)) for rows in recorder.shown)
-        changed += honest != again
-        looked += 1
-    number_told = f"{strange} test rows shown, {changed} of {looked} fits changed by spoiled tests"
+        strange += len(np.intersect1d(shown, tested))
+    for number, honest in made.saved.items():
+        spoiled = _spoiled(samples, made.task.folds[number], number)
+        changed += honest != _saved(predict_fold(replace(made.task, samples=spoiled), number))
+    number_told = (
+        f"{strange} test rows shown in {len(made.shown)} fits, {changed} of {len(made.saved)} "
+        "fits changed by spoiled tests"
+    )
     return Result(check="fitted", passed=not strange + changed, number=number_told)
 
 
@@ -101,13 +132,6 @@ def calibrated(work: Workshop, samples: Samples, raw: Sequence[OutOfFoldRows]) -
     return Result(check="calibrated", passed=not changed, number=number_told)
 
 
-def raw_folds(work: Workshop, head: str, samples: Samples) -> list[OutOfFoldRows]:
-    """Uncalibrated out-of-fold rows of every fold of the plan's split."""
-    model = work.build(work.config.heads[head].model, head)
-    folds = work.folds(samples)
-    return [part.raw for part in predict_folds(samples, model, folds, work.config.seed)]
-
-
 def _touching(fold: Fold, samples: Samples) -> int:
     """Training rows that share an instant with a test row, from open to the label's end."""
     opens, ends = (each.as_unit("ns").asi8 for each in (samples.time, samples.ends_at))
@@ -119,12 +143,10 @@ def _touching(fold: Fold, samples: Samples) -> int:
     return int(meets.sum())
 
 
-def _fit(samples: Samples, fold: Fold, model: Recorder, number: int) -> dict[str, bytes]:
+def _saved(part: PredictedFold) -> Saved:
     """Bytes of a fold's model and of what its label learned."""
-    train = samples.take(fold.train)
-    rule = train.learned()
-    made = model.fit(train.judged(rule), generator(7, number + 1))
-    return {**made.save(), "rule": repr(rule and rule.model_dump()).encode()}
+    rule = part.rule
+    return {**part.fitted.save(), "rule": repr(rule and rule.model_dump()).encode()}
 
 
 def _spoiled(samples: Samples, fold: Fold, number: int) -> Samples:
@@ -144,5 +166,12 @@ def _spoiled(samples: Samples, fold: Fold, number: int) -> Samples:
     return replace(samples, table=table, label=label, outcomes=outcomes)
 
 
-def _chosen(folds: int) -> Iterator[int]:
-    yield from sorted({0, folds // 2, folds - 1})[-MOST_FITS:]
+def _chosen(folds: int) -> set[int]:
+    """The oldest fold, one between and the newest.
+
+    Examples
+    --------
+    >>> sorted(_chosen(8)), _chosen(1)
+    ([0, 4, 7], {0})
+    """
+    return set(sorted({0, folds // 2, folds - 1})[-MOST_FITS:])

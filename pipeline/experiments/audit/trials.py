@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.evidence import evidence_of, judge_alone
-from pipeline.evaluation.metrics import Scores, mean_over_heads, score_head
+from pipeline.evaluation.metrics import MOVES, Scores, mean_over_heads, score_head
 from pipeline.experiments.audit.markets import Law, draw, shuffled_blocks
 from pipeline.experiments.audit.oracle import Known, known_of
 from pipeline.experiments.audit.workshop import predicted
@@ -70,11 +70,21 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judges markets by the plans of a recipe: a trading one, and one of risk."""
+    """Judges markets by the plans of a recipe: a trading one, and one of risk.
+
+    `rows` are the candles of a market alone. Members of a pool have rows / sqrt(members) each: what
+    they say of one moment counts as one, so shares of the candles would be worth too little.
+    """
 
     plans: dict[str, Plan]
     rows: int
     bars: pd.DataFrame | None = None
+
+    @property
+    def directed(self) -> bool:
+        """Whether a head tells sell from buy, and from something between."""
+        heads = self.plans[TRADE].stages["train"]["heads"].values()
+        return any({*MOVES} < {*head["classes"]} for head in heads)
 
     def __call__(self, trial: Trial) -> Judged:
         """Draw one market and judge it."""
@@ -98,7 +108,7 @@ class Judge:
 
     def _market(self, market: AnyMarket, timeframe: str, trial: Trial) -> tuple[pd.DataFrame, Any]:
         rng = np.random.default_rng([trial.seed, len(market.members)])
-        rows = self.rows // len(market.members)
+        rows = int(self.rows / math.sqrt(len(market.members)))
         if trial.law is None:
             assert self.bars is not None
             bars = shuffled_blocks(self.bars, rows, BLOCK, rng)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.evaluation.backtest.figures import drawdowns
-from pipeline.experiments.simulate.losses import MEASURES, Gap, Losses
+from pipeline.experiments.simulate.losses import MEASURES, Losses
 from pipeline.experiments.simulate.money import Earned
 from pipeline.experiments.simulate.policies import (
     ALLOWED,
@@ -23,61 +23,12 @@ from pipeline.experiments.simulate.policies import (
     Served,
     Turns,
 )
+from pipeline.experiments.simulate.rivals import MONEY, Rival, plainly
 from pipeline.experiments.simulate.staleness import Aged
-from registry.evidence import FEW_DAYS, MoneyEvidence
 
+SILENT = "no probability reached its threshold"
 RIVALS = (FIRST, NEWEST, HOLD, FLAT)
-SPOKEN = {"log_loss": "log loss", "direction": "direction"}
-SAME, MONEY = "the same", "money"
-SHOWN = (GATED, FIRST, NEWEST, ALLOWED, HOLD, FLAT)
-
-
-@dataclass(frozen=True, slots=True)
-class Rival:
-    """Retraining with the gate held against another policy.
-
-    `losses` has its mean loss less the other's by measure, nothing where one of the two tells none.
-    """
-
-    name: str
-    money: MoneyEvidence
-    losses: Mapping[str, Gap]
-
-    @property
-    def words(self) -> dict[str, str]:
-        """Better, undecidable, worse or the same, by measure."""
-        found = {
-            SPOKEN[name]: SAME if gap.nothing else gap.word for name, gap in self.losses.items()
-        }
-        same = self.money.comparable and not self.money.differing_days
-        return found | {MONEY: SAME if same else self.money.word}
-
-    @property
-    def sentence(self) -> str:
-        """The verdict by every measure, with its figures."""
-        parts = [f"by {SPOKEN[name]} {_of_gap(gap)}" for name, gap in self.losses.items()]
-        return f"Against {TITLES[self.name]} it is {', '.join([*parts, self._money()])}."
-
-    def _money(self) -> str:
-        found = self.money
-        if not found.comparable:
-            return f"by money undecidable ({found.why_not.rstrip('.')})"
-        if not found.differing_days:
-            return f"by money the same ({found.candidate_return:+z.2%} on {found.days} days)"
-        return (
-            f"by money {found.word} ({found.candidate_return:+z.2%} and "
-            f"{found.champion_return:+z.2%} on {found.days} days, {found.daily_difference:+z.3%} a "
-            f"day, {found.low:+z.3%} to {found.high:+z.3%}{_too_few(found.differing_days)})"
-        )
-
-
-def rival(name: str, scored: Mapping[str, Losses], money: Earned, horizon: int) -> Rival:
-    """Hold retraining with the gate against another policy."""
-    gaps = {}
-    if name in scored:
-        found = {each: scored[GATED].to(scored[name], each, horizon) for each in MEASURES}
-        gaps = {each: gap for each, gap in found.items() if gap is not None}
-    return Rival(name, money.against(name, horizon), gaps)
+SHOWN = (GATED, ALLOWED, FIRST, NEWEST, HOLD, FLAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +53,20 @@ class Simulated:
     @property
     def verdict(self) -> str:
         """What retraining was worth against not doing it, and against not trading."""
-        words = ", ".join(f"by {name} {word}" for name, word in self.rivals[0].words.items())
-        flat = self.rivals[-1].words[MONEY]
-        return (
-            f"Retraining every {self.every} with the gate, against {TITLES[FIRST]}: {words}; "
-            f"against {TITLES[FLAT]}: by {MONEY} {flat}."
+        words = ", ".join(plainly(*each) for each in self.rivals[0].words.items())
+        said = f"Retraining every {self.every} with the gate, against {TITLES[FIRST]}: {words}"
+        if not self.traded:
+            return f"{said}. Nothing was traded: {self.money.why_not or SILENT}."
+        flat = plainly(MONEY, self.rivals[-1].words[MONEY])
+        came = float(self.money.equity[GATED].iloc[-1]) - 1.0
+        return f"{said}; against {TITLES[FLAT]}: {flat}. After costs it came to {came:+z.2%}."
+
+    @property
+    def traded(self) -> bool:
+        """Whether any model's signals came to a trade."""
+        return not self.money.why_not and any(
+            each.result is not None and each.result.first.figures["trades"]
+            for each in self.money.tradings.values()
         )
 
     @property
@@ -126,7 +86,7 @@ class Simulated:
             "folder": str(self.folder),
             "verdict": self.verdict,
             "policies": {name: self._policy(name) for name in SHOWN},
-            "rivals": {each.name: _rival_facts(each) for each in self.rivals},
+            "rivals": {each.name: each.facts() for each in self.rivals},
             "staleness": [asdict(each) for each in self.aged],
             "allowed_turns": self.allowed_turns,
             "turns": [self._turn(number) for number in range(len(fitted))],
@@ -165,28 +125,6 @@ class Simulated:
             "scores": fitted.scores if not fitted.why_not else {},
             "file": fitted.file.name,
         }
-
-
-def _rival_facts(found: Rival) -> dict[str, Any]:
-    return {
-        "sentence": found.sentence,
-        "money": found.money.model_dump(mode="json") | {"word": found.money.word},
-        "losses": {name: asdict(gap) | {"word": gap.word} for name, gap in found.losses.items()},
-    }
-
-
-def _of_gap(gap: Gap) -> str:
-    if gap.nothing:
-        return f"the same ({gap.ours:.4f} a row)"
-    return (
-        f"{gap.word} ({gap.value:+z.4f} a row, with 90 % confidence {gap.low:+z.4f} to "
-        f"{gap.high:+z.4f}{_too_few(gap.days)})"
-    )
-
-
-def _too_few(days: int) -> str:
-    """Why nothing is decided yet."""
-    return "" if days >= FEW_DAYS else f"; {days} days tell, {FEW_DAYS} are needed"
 
 
 def _sharpe(daily: np.ndarray[Any, np.dtype[np.float64]]) -> float | None:

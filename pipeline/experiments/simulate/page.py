@@ -12,10 +12,12 @@ from pipeline.evaluation.report.markup import Content, Html, bare, tag
 from pipeline.evaluation.report.page import POLICY
 from pipeline.evaluation.report.style import STYLE
 from pipeline.experiments.simulate import drawings
-from pipeline.experiments.simulate.figures import Rival, Simulated
+from pipeline.experiments.simulate.figures import Simulated
 from pipeline.experiments.simulate.page_parts import age, money
 from pipeline.experiments.simulate.policies import ALLOWED
+from pipeline.experiments.simulate.rivals import MONEY, Rival
 
+NO_TRADE = "nothing was traded"
 NEWEST = 12  # turns that are shown at once
 KINDS = {"better": "better", "worse": "worse", "undecidable": "open", "the same": "open"}
 SIGNS = {"better": "▲", "worse": "▼", "undecidable": "≈", "the same": "="}
@@ -68,12 +70,11 @@ def _sections(found: Simulated, facts: dict[str, Any]) -> Iterator[Html]:
 
 def _verdict(found: Simulated, facts: dict[str, Any]) -> Html:
     first = found.rivals[0]
-    words = [*first.words.values(), *found.rivals[-1].words.values()]
-    badge = next((word for word in ("worse", "better") if word in words), "undecidable")
-    kind = {"better": "promote", "worse": "refuse"}.get(badge, "undecidable")
+    word = _headline(found)
+    kind = {"better": "promote", "worse": "refuse"}.get(word, "undecidable")
     card = tag(
         "section",
-        tag("span", badge, class_="badge"),
+        tag("span", f"money: {word}" if found.traded else NO_TRADE, class_="badge"),
         tag("p", found.verdict, class_="plain"),
         tag("p", f"{first.sentence} ", _allowed(found, facts), class_="note"),
         class_=f"verdict {kind}",
@@ -96,6 +97,12 @@ def _verdict(found: Simulated, facts: dict[str, Any]) -> Html:
         card,
         pairs(told),
     )
+
+
+def _headline(found: Simulated) -> str:
+    """What it came to in money, against never retraining and against staying out."""
+    words = [each.words[MONEY] for each in (found.rivals[0], found.rivals[-1])]
+    return next((word for word in ("worse", "better") if word in words), "undecidable")
 
 
 def _counted(facts: dict[str, Any], outcome: str) -> int:

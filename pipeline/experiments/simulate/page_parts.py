@@ -37,7 +37,7 @@ def money(found: Simulated, facts: dict[str, Any]) -> Html:
         "Sharpe",
         "Trades",
         "Log loss",
-        "Shares'",
+        "Baseline",
         "Direction",
     )
     rows = [_policy(facts["policies"][name]) for name in SHOWN]
@@ -49,9 +49,11 @@ def money(found: Simulated, facts: dict[str, Any]) -> Html:
         figure(drawings.equity(found.money), caption=EQUITY),
         figure(
             table(header, rows, "Policies beside each other", "numbers"),
-            caption="Log loss a row, and that of the class shares of each model's own training "
-            "rows; direction: Brier score of sell against buy among the rows that moved, a coin "
-            "has 0.5. All of candles after the model was made.",
+            caption="Log loss: how far the probabilities were from what happened, a row; lower is "
+            "better. Its baseline knows only how common each class was in the model's own training "
+            "rows: a model above it predicts worse than that. Direction: Brier score of sell "
+            "against buy among the rows that moved, a coin has 0.5. All of candles after the model "
+            "was made.",
         ),
     )
 

@@ -15,7 +15,7 @@ TITLES = {
     GATED: "retraining with the gate",
     FIRST: "never retraining",
     NEWEST: "retraining without a gate",
-    ALLOWED: "retraining with the gate, trading only while it lets the model",
+    ALLOWED: "the same, trading only while the gate lets it",
     HOLD: "buying and holding",
     FLAT: "staying out",
 }

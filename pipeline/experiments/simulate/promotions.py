@@ -16,7 +16,7 @@ from pipeline.evaluation.backtest import Setup
 from pipeline.evaluation.comparison import NO_ROWS, OutOfFold, after, compare
 from pipeline.evaluation.evidence import evidence_of
 from pipeline.evaluation.metrics import mean_over_heads
-from pipeline.evaluation.money_comparison import common_moments, compare_money
+from pipeline.evaluation.money_comparison import common_moments, compare_money, spoken
 from pipeline.experiments.simulate.answering import Answering, Answers, Asked
 from pipeline.experiments.simulate.fitting import SHORT, STAMP, FittedTurn
 from pipeline.experiments.simulate.gate import Decision, Mode, judged
@@ -166,8 +166,7 @@ def _answered(
 
 def _money(judging: Judging, ours: Heads, theirs: Heads) -> MoneyEvidence:
     """What both come to; by the heads alone that both have rows of."""
-    spoken = [head for head in ours if len(ours[head].frame) and len(theirs[head].frame)]
-    ours, theirs = ({head: side[head] for head in spoken} for side in (ours, theirs))
+    ours, theirs = spoken(ours, theirs)
     times, setup = common_moments(ours, theirs, judging.setup.market.name), judging.setup
     candles = judging.candles
     if len(times):

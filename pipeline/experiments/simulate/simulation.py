@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ import pandas as pd
 from pipeline.errors import DataError
 from pipeline.evaluation.backtest import Setup
 from pipeline.experiments.simulate.answering import Answering, Answers, Asked
-from pipeline.experiments.simulate.figures import RIVALS, Simulated, rival
+from pipeline.experiments.simulate.figures import RIVALS, Simulated
 from pipeline.experiments.simulate.fitting import FittedTurn, Fitting
+from pipeline.experiments.simulate.folders import open_folder
 from pipeline.experiments.simulate.gate import Decision
 from pipeline.experiments.simulate.history import History
 from pipeline.experiments.simulate.losses import Losses
@@ -21,6 +21,7 @@ from pipeline.experiments.simulate.money import earned
 from pipeline.experiments.simulate.policies import FIRST, GATED, NEWEST, Turns, asked_of
 from pipeline.experiments.simulate.procedure import Procedure
 from pipeline.experiments.simulate.promotions import Judging, answers_of_champion, decide
+from pipeline.experiments.simulate.rivals import rival
 from pipeline.experiments.simulate.schedule import Turn
 from pipeline.experiments.simulate.scoring import Outcomes, Scoring
 from pipeline.experiments.simulate.staleness import staleness
@@ -28,10 +29,7 @@ from pipeline.frames import key_by_market
 from pipeline.market.candles import duration
 from pipeline.stage_configs import Plan
 from pipeline.workers import spread
-from registry.files import write_atomic
 
-FOLDER = Path("build/simulations")
-SHORT = 16
 DAY = pd.Timedelta(days=1)
 
 
@@ -59,8 +57,8 @@ def simulate(given: Given) -> Simulated:
         When no retrain came to a model, or the candles cannot be labelled.
     """
     procedure = Procedure.of(given.plan)
-    folder = given.home / FOLDER / procedure.digest[:SHORT]
-    _describe(folder, given.plan, procedure)
+    told = {"slot": str(given.plan.run.slot), "stages": dict(procedure.stages)}
+    folder = open_folder(given.home, procedure.digest, told)
     fitting = Fitting(procedure, given.history, folder, given.show)
     missing = [turn for turn in given.turns if not fitting.file(turn).is_file()]
     spread(fitting, missing, given.workers)
@@ -86,13 +84,6 @@ def _require_some(fitted: Sequence[FittedTurn]) -> None:
             found=f"of the newest: {fitted[-1].why_not}",
             fix="begin later, where more candles lie before, or correct what it says",
         )
-
-
-def _describe(folder: Path, plan: Plan, procedure: Procedure) -> None:
-    file = folder / "procedure.json"
-    if not file.is_file():
-        told = {"slot": str(plan.run.slot), "stages": dict(procedure.stages)}
-        write_atomic(file, json.dumps(told, indent=1, sort_keys=True).encode() + b"\n")
 
 
 def _answers(

@@ -43,6 +43,7 @@ class Retention(Record):
     workspace_days: Age
     unregistered_days: Age
     experiment_days: Age
+    simulation_days: Age
     temporary_hours: Annotated[float, Field(ge=1, le=36_500)]
     report_days: Age
     log_megabytes: Annotated[float, Field(gt=0, le=100_000)]
@@ -106,6 +107,11 @@ def clean(told: Cleaning) -> list[Cleared]:
         spaces,
         _delete(
             told, "experiments", leftovers.broken_off(told.home, told.now, keep.experiment_days)
+        ),
+        _delete(
+            told,
+            "simulations",
+            leftovers.unused_simulations(told.home, told.now, keep.simulation_days),
         ),
         _temporaries(told),
         _delete(told, "reports", leftovers.old_pages(told.home, told.now, keep.report_days)),

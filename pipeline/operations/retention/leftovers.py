@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.experiments.audit.results import FOLDER as AUDITS
+from pipeline.experiments.simulate.folders import SIMULATIONS
 from pipeline.log import FILE as LOG
 from pipeline.operations.retention.cache_needs import LOCK
 from pipeline.operations.retraining.build_run import running_dvc
@@ -64,6 +66,17 @@ def broken_off(home: Path, now: pd.Timestamp, days: float) -> Iterator[Path]:
             yield path
 
 
+def unused_simulations(home: Path, now: pd.Timestamp, days: float) -> Iterator[Path]:
+    """What simulations keep of their retrains and that none has read or written for so long.
+
+    A simulation touches its folder's description before it reads anything.
+    """
+    for path in sorted((home / SIMULATIONS).glob("*")):
+        marks = [path, *path.glob("*")]
+        if path.is_dir() and min(age(mark, now) for mark in marks) > pd.Timedelta(days=days):
+            yield path
+
+
 def temporaries(home: Path, now: pd.Timestamp, hours: float) -> Iterator[Path]:
     """Files and folders that killed processes left."""
     most = pd.Timedelta(hours=hours)
@@ -74,12 +87,13 @@ def temporaries(home: Path, now: pd.Timestamp, hours: float) -> Iterator[Path]:
 
 
 def old_pages(home: Path, now: pd.Timestamp, days: float) -> Iterator[Path]:
-    """Pages in reports/ that no stage of the home's own dvc.lock wrote."""
+    """Pages in reports/ that no stage of the home's own dvc.lock wrote; audits stay."""
     lock = home / LOCK
     told = lock.read_text() if lock.is_file() else ""
     for path in _files(home / REPORTS):
         named = f"path: {path.relative_to(home).as_posix()}\n"
-        if named not in told and age(path, now) > pd.Timedelta(days=days):
+        audit = path.parent == home / AUDITS
+        if not audit and named not in told and age(path, now) > pd.Timedelta(days=days):
             yield path
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 
 from pipeline.errors import RetryLater, StageError, VintageError, told_by_stage
+from pipeline.operations.retraining.disk_room import RoomWatch, shortage, told_by_system
 from pipeline.operations.retraining.step_watch import START, Limits, Watch, stop
-from pipeline.operations.workspace import Workspace, child_environment
+from pipeline.operations.workspace import CACHE, SITE_CACHE, Workspace, child_environment
 from pipeline.runner import FAILURE
 from registry.errors import RegistryError
 
@@ -67,7 +68,8 @@ def reproduce(
     Raises
     ------
     RetryLater
-        When a stage took longer than it may; it and all that it started were ended.
+        When a stage took longer than it may, or a disk had no room left; it and all that it started
+        were ended.
     VintageError or RegistryError
         The error of the stage that failed, with its own exit code.
     """
@@ -82,7 +84,9 @@ def reproduce(
         lines.clear()
         code, ran = _run(workspace, home, watch, words, lines)
     if code != 0:
-        raise watch.too_late(workspace.folder) if watch.late else _failure(workspace, lines)
+        if watch.late:
+            raise watch.too_late(workspace.folder)
+        raise shortage(_written(workspace, home)) or _failure(workspace, lines)
     return BuildReport(tuple(ran))
 
 
@@ -103,18 +107,26 @@ def _run(
         text=True,
         start_new_session=True,
     ) as process:
+        room = RoomWatch(_written(workspace, home), process)
         try:
             assert process.stdout is not None
             watch.process = process
             watch.step(START)
-            ran = list(_stages(process.stdout, lines, watch))
-            process.wait()
+            with room:
+                ran = list(_stages(process.stdout, lines, watch))
+                process.wait()
         except BaseException:
             stop(process)
             raise
         finally:
             watch.rest()
+    if process.returncode != 0 and room.short is not None:
+        raise room.short
     return process.returncode, ran
+
+
+def _written(workspace: Workspace, home: Path) -> tuple[Path, ...]:
+    return workspace.folder, home / CACHE, home / SITE_CACHE
 
 
 def running_dvc(folder: Path) -> int | None:
@@ -165,4 +177,6 @@ def _failure(workspace: Workspace, lines: list[str]) -> VintageError | RegistryE
         return told_by_stage(told["message"], told["exit_code"])
     errors = [line for line in lines if line.lower().startswith("error")]
     found = errors[0] if errors else " ".join(lines[-3:])
+    if refused := told_by_system(found):
+        return refused
     return StageError("dvc repro failed", where=str(workspace.folder), found=found)

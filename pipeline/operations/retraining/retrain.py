@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from pipeline.live.task import task_digest
 from pipeline.operations.retraining import candidate as candidates
 from pipeline.operations.retraining.build_run import reproduce
 from pipeline.operations.retraining.candidate import Candidate
-from pipeline.operations.retraining.challenger import challenge
-from pipeline.operations.retraining.evidence import evidence_on
+from pipeline.operations.retraining.challenger import RETRAIN, challenge
+from pipeline.operations.retraining.judging import Judgement, judgement, write_down
 from pipeline.operations.retraining.keeping import keeping, kept_heads, lay_out
 from pipeline.operations.retraining.revisions import KNOWN, mark_revised
 from pipeline.operations.retraining.slot_task import Switch, require_same_service
@@ -29,13 +28,11 @@ from pipeline.operations.versions.processor import cpu_family
 from pipeline.operations.workspace import FOLDER, lock_path, prepare
 from pipeline.stages.paths import QUALITY, REPORT
 from pipeline.trial import TrialFacts
-from registry.evidence import Evidence, keep_evidence
-from registry.gate import Verdict, judge
+from registry.evidence import Evidence
+from registry.gate import Verdict
 from registry.history import Pointer
-from registry.pointers import Because, champion, history, move
+from registry.pointers import Because, champion, move
 from registry.slots import Slot
-from registry.standing import spend, standing
-from registry.trials import count_trials
 from registry.versions import Registry
 
 REFUSED, CPU = "refuse", "cpu"
@@ -60,7 +57,7 @@ class Outcome:
     """What one retrain did; `report` is the version's page, `checks` what its candles passed.
 
     `served` tells whether the version waits for a flat market, `waited` what became of one that
-    waited before.
+    waited before, `anew` that it was observed already and its audit came since.
     """
 
     target: Target
@@ -76,6 +73,7 @@ class Outcome:
     evidence: Evidence
     served: Served
     waited: str = ""
+    anew: bool = False
 
 
 def retrain(
@@ -130,7 +128,7 @@ def retrain(
 
 
 def _serve_pending(target: Target, places: Places, now: pd.Timestamp) -> str:
-    return serve_pending(places.registry, target.slot, target.waiting, "retrain", now.isoformat())
+    return serve_pending(places.registry, target.slot, target.waiting, RETRAIN, now.isoformat())
 
 
 def _decide(
@@ -138,51 +136,60 @@ def _decide(
 ) -> Outcome:
     registry, at = places.registry, now.isoformat()
     before = champion(registry.root, target.slot)
-    TrialFacts.of_local(target.plan.local, "compose").count(registry.root, "retrain")
-    note: dict[str, Any] = {KNOWN: list(built.revisions_known), "words": " ".join(_words(target))}
+    TrialFacts.of_local(target.plan.local, "compose").count(registry.root, RETRAIN)
+    note: dict[str, Any] = {KNOWN: list(built.revisions_known)}
+    note |= {"words": f"{target.chosen} as_of={target.plan.run.as_of}"}
     note |= {"task": task_digest(target.plan.stages["labels"]), CPU: cpu_family()}
     note |= {"parent": before.version} if before else {}
     added = registry.add(target.slot, built.files, registered_at=at, note=note)
     if costs := _costs(built, ran):
         registry.note(target.slot, added.version, "built", at, **costs)
-    evidence, asked = evidence_on(built, registry, target, before)
-    gate = target.plan.run.gate
-    stood = standing(registry, target.slot, asked._replace(version=added.version), gate)
-    verdict = judge(evidence, gate, stood)
+    made = judgement(built, target, places, added.version, before)
     served = Served(before)
-    if not _served_before(registry, target, added.version):
-        keep_evidence(registry.root, target.slot, added.version, evidence)
-        judged = verdict.model_dump(mode="json", exclude_defaults=True)
-        judged["trials"] = count_trials(registry.root, target.slot)
-        spend(registry, target.slot, stood, verdict, at)
-        registry.note(target.slot, added.version, "judged", at, **judged)
-        if verdict.outcome != REFUSED:
-            _require_loadable(registry, target, added.version)
-            wanted = Wanted(
-                slot=target.slot,
-                version=added.version,
-                mode="trade" if verdict.outcome == "promote" else "observe",
-                reason=verdict.sentence,
-                who="retrain",
-                generation=_demoted(registry.root, target.slot, before, verdict, at),
-            )
-            served = serve_when_flat(registry, wanted, target.waiting, at)
-        else:
-            challenge(target, registry, added.version, evidence, at)
+    if made.counts:
+        write_down(made, target, registry, at)
+        served = _followed(made, target, registry, before, at)
     return Outcome(
         target=target,
         ran=ran,
         candidate=built,
         version=added.version,
         created=added.created,
-        verdict=verdict,
+        verdict=made.verdict,
         pointer=served.pointer,
         before=before.version if before else None,
         report=target.slot.folder(registry.root) / added.version / REPORT.name,
         checks=places.home / FOLDER / str(target.slot) / QUALITY,
-        evidence=evidence,
+        evidence=made.evidence,
         served=served,
+        anew=made.anew,
     )
+
+
+def _followed(
+    made: Judgement, target: Target, registry: Registry, before: Pointer | None, at: str
+) -> Served:
+    """Do what a verdict says; a version that is observed already moves only to trade."""
+    verdict, promoted = made.verdict, made.verdict.outcome == "promote"
+    if made.anew and not promoted:
+        return Served(before)
+    generation = _demoted(registry.root, target.slot, before, verdict, at)
+    if verdict.outcome == REFUSED:
+        if verdict.demotes:
+            return Served(champion(registry.root, target.slot))
+        if made.audit is None or made.audit.passed:
+            challenge(target, registry, made.version, made.evidence, at)
+        return Served(before)
+    _require_loadable(registry, target, made.version)
+    wanted = Wanted(
+        slot=target.slot,
+        version=made.version,
+        mode="trade" if promoted else "observe",
+        reason=verdict.sentence,
+        who=RETRAIN,
+        generation=generation,
+    )
+    return serve_when_flat(registry, wanted, target.waiting, at)
 
 
 def _demoted(root: Path, slot: Slot, before: Pointer | None, verdict: Verdict, at: str) -> int:
@@ -194,16 +201,9 @@ def _demoted(root: Path, slot: Slot, before: Pointer | None, verdict: Verdict, a
         return 0
     if not verdict.demotes:
         return before.generation
-    because: Because = {"reason": verdict.sentence, "who": "retrain", "at": at}
+    because: Because = {"reason": verdict.sentence, "who": RETRAIN, "at": at}
     because["expected_generation"] = before.generation
     return move(root, slot, before.version, "observe", **because).generation
-
-
-def _words(target: Target) -> Iterator[str]:
-    """What was chosen, without what only says where its candles lie on this machine."""
-    local = tuple(f"exchange.{key}=" for key in target.plan.local["exchange"])
-    yield from (word for word in shlex.split(target.words) if not word.startswith(local))
-    yield f"as_of={target.plan.run.as_of}"
 
 
 def _require_loadable(registry: Registry, target: Target, version: str) -> None:
@@ -219,12 +219,6 @@ def _costs(built: Candidate, ran: tuple[str, ...]) -> dict[str, dict[str, float]
             for name, value in asdict(built.timings[stage]).items():
                 costs.setdefault(name, {})[stage] = value
     return costs
-
-
-def _served_before(registry: Registry, target: Target, version: str) -> bool:
-    """Whether this version was champion once; a rollback from it is not undone by a rerun."""
-    moves = history(registry.root, target.slot)
-    return any(made.done and made.to == version for made in moves)
 
 
 def _log(outcome: Outcome) -> None:

@@ -12,7 +12,7 @@ from pipeline.config import Node
 from pipeline.errors import ConfigError, DataError, VintageError
 from pipeline.evaluation.backtest import Profile, Setup
 from pipeline.evaluation.comparison import NO_ROWS, Difference, OutOfFold, compare
-from pipeline.evaluation.money_comparison import common_moments, compare_money
+from pipeline.evaluation.money_comparison import common_moments, compare_money, spoken
 from pipeline.evaluation.side_by_side import Scored, side_by_side
 from pipeline.market.candles import duration
 from pipeline.market.exchanges.base import Market
@@ -79,15 +79,15 @@ def money(ours: Side, theirs: Side, store: CandleStore) -> MoneyEvidence:
     """
     if why_not := _apart(ours, theirs):
         return MoneyEvidence(comparable=False, why_not=why_not)
-    ours, theirs = _spoken(ours, theirs), _spoken(theirs, ours)
-    if not (ours.heads and theirs.heads):
+    both = spoken(ours.heads, theirs.heads)
+    if not all(both):
         return MoneyEvidence(comparable=False, why_not=NO_ROWS)
     if ours.setup is None:
         why_not = POOLED if _has_many_markets(ours) else NO_PROFILE
         return MoneyEvidence(comparable=False, why_not=why_not)
     try:
         candles = _candles(ours, theirs, ours.setup, store)
-        return compare_money(ours.heads, theirs.heads, candles, ours.setup)
+        return compare_money(*both, candles, ours.setup)
     except VintageError as error:
         return MoneyEvidence(comparable=False, why_not=error.what)
 
@@ -140,12 +140,6 @@ def compare_versions(
         money=money(first, second, store),
         scored=scored,
     )
-
-
-def _spoken(side: Side, beside: Side) -> Side:
-    pairs = (*side.heads.items(), *beside.heads.items())
-    silent = {name for name, head in pairs if head.frame.empty}
-    return replace(side, heads={k: head for k, head in side.heads.items() if k not in silent})
 
 
 def _alone(side: Side, head: str) -> Side:

@@ -7,9 +7,11 @@ from typing import Any
 
 from pipeline.choices import FILE
 from pipeline.config import read_yaml, to_yaml
+from pipeline.experiments.audit.results import audited
 from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.retraining.step_watch import START
 from pipeline.operations.target import Target
+from pipeline.operations.versions.audit_notes import audit_of
 from pipeline.operations.walk import unchanged
 from pipeline.operations.walk.slot_result import SlotResult
 from pipeline.operations.workspace import FOLDER
@@ -27,6 +29,8 @@ def planned(target: Target, places: Places, words: str) -> SlotResult:
     before = champion(places.registry.root, target.slot)
     earlier = None if target.skip or target.build.force else unchanged.still(target, places)
     stages = () if earlier else tuple(would_run(target, places))
+    plan = f"would run {', '.join(stages)}" if stages else "nothing would run"
+    told = audited(audit_of(target.plan, places.home, places.checkout), target.chosen)
     return SlotResult(
         slot=str(target.slot),
         words=words,
@@ -34,7 +38,7 @@ def planned(target: Target, places: Places, words: str) -> SlotResult:
         state="planned",
         stages=stages,
         champion=before.version if before else None,
-        sentence=f"would run {', '.join(stages)}" if stages else "nothing would run",
+        sentence=f"{plan}; {told.reason}",
     )
 
 

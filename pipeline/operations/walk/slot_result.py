@@ -66,7 +66,7 @@ def of_outcome(outcome: Outcome, words: str) -> SlotResult:
     target, verdict = outcome.target, outcome.verdict
     champion = outcome.pointer.version if outcome.pointer else None
     refused = verdict.outcome == REFUSED and outcome.before != outcome.version
-    made = {*outcome.ran} - {START} or outcome.created
+    made = {*outcome.ran} - {START} or outcome.created or outcome.anew
     still = not made and champion == outcome.before
     state: State = "unchanged" if still else "refused" if refused else "retrained"
     state = "pending" if outcome.served.pending else state

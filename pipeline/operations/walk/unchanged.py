@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.config import to_yaml
+from pipeline.experiments.audit.results import files_of
 from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.target import Target
 from pipeline.operations.walk.slot_result import SlotResult
@@ -25,9 +26,11 @@ PASSING = {"__pycache__", ".dvc", ".lock"}  # what changes without meaning anyth
 
 
 def inputs(target: Target, places: Places) -> str:
-    """Digest of what a slot is built from: choices, conf, code, interpreter."""
+    """Digest of what a slot is built and judged from: choices, conf, code, interpreter, audits."""
     choices = to_yaml(target.choices.model_dump())
-    seen = [f"{line}" for name in LINKED for line in _seen(places.checkout / name)]
+    audits = files_of(target.slot.recipe, places.home, places.checkout)
+    looked = [*(places.checkout / name for name in LINKED), *audits]
+    seen = [line for place in looked for line in _seen(place)]
     return sha256("\n".join([sys.version, sys.prefix, choices, *seen]).encode())
 
 

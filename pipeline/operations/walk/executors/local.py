@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,7 @@ from pydantic import Field
 
 from pipeline import log
 from pipeline.config import Record
+from pipeline.cores import THREADS
 from pipeline.operations.caught import INTERRUPTED
 from pipeline.operations.walk.executors.base import Result, Room, Task
 
@@ -57,10 +59,12 @@ class _Begun:
     running: dict[Connection, tuple[int, Any]] = field(default_factory=dict)
 
     def start(self, number: int) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = _context(self.work.__module__)
         reader, writer = context.Pipe(duplex=False)
-        process = context.Process(target=_serve, args=(self.work, self.tasks[number], writer))
-        process.start()
+        given = self.work, self.tasks[number], writer, dict(os.environ)
+        process = context.Process(target=_serve, args=given)
+        with log.environment(THREADS):
+            process.start()
         writer.close()
         self.running[reader] = number, process
 
@@ -103,7 +107,21 @@ def _shared(begun: _Begun, together: int, attempts: int) -> Iterator[tuple[int, 
                 waiting.append(number)
 
 
-def _serve(work: Callable[[Any], Any], task: Any, writer: Connection) -> None:
+def _context(module: str) -> Any:
+    """Processes that begin with all imported: copies of one that has done nothing else.
+
+    That one is told of one thread, since a copy has no other; the copies know the real environment.
+    """
+    context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+    context.set_forkserver_preload([module])
+    return context
+
+
+def _serve(
+    work: Callable[[Any], Any], task: Any, writer: Connection, environment: dict[str, str]
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the parent, who ends us
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
