@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from multiprocessing import util
 from multiprocessing.queues import SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -27,6 +28,7 @@ from pipeline.errors import VintageError
 
 WORTH_SECONDS = 5.0  # of CPU left for each process that is started: its imports take one to two
 MANY_TASKS = 10  # to do for each process: so many are spread unmeasured, before the first is done
+LAST = -1000  # of what a worker does when it ends
 IMPORT_SECONDS = 2.5  # of the first task are not counted: it brings the libraries in
 Task = TypeVar("Task")
 Given_contra = TypeVar("Given_contra", contravariant=True)
@@ -235,8 +237,16 @@ class _Sent:
 
 def _begin(sent: SimpleQueue[Work[Any, Any]]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells the parent, who ends us
+    util.Finalize(None, _end_at_once, exitpriority=LAST)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _Sent.work = sent.get()
+
+
+def _end_at_once() -> None:
+    """Without taking every imported library down first, which whoever started us would wait for."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _end_with_parent() -> None:
