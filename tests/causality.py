@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.build import build
-from pipeline.compose import read_root
-from pipeline.conf_options import options
+from pipeline.configuration.compose import read_root
+from pipeline.configuration.conf_options import options
+from pipeline.configuration.extended_sets import read_feature_set
 from pipeline.experiments.audit.causality import Compute, leaking, part, tables
-from pipeline.extended_sets import read_feature_set
 from pipeline.features.feature_set import FeatureSet
 from tests.spine import CONF
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.choices import FILE, read_choices
-from pipeline.compose import compose_run
+from pipeline.configuration.choices import FILE, read_choices
+from pipeline.configuration.compose import compose_run
+from pipeline.configuration.stage_configs import plan_run, write_plan
 from pipeline.operations.retraining import retrain as retrains
 from pipeline.operations.retraining.build_run import BuildReport
 from pipeline.operations.walk.slot_result import SlotResult
 from pipeline.operations.walk.slot_run import SlotTask, run_slot
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
-from pipeline.stage_configs import plan_run, write_plan
 
 
 def build(workspace: Workspace, *_: object) -> BuildReport:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.choices import choose
-from pipeline.compose import compose_run, read_root
+from pipeline.configuration.choices import choose
+from pipeline.configuration.compose import compose_run, read_root
+from pipeline.configuration.stage_configs import plan_run, write_plan
 from pipeline.runner import STAGES, run_stage
-from pipeline.stage_configs import plan_run, write_plan
 from pipeline.stages import paths
 
 CONF = Path(__file__).resolve().parents[1] / "conf"

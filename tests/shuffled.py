@@ -11,14 +11,14 @@ import pandas as pd
 
 from pipeline.build import build
 from pipeline.config import read_yaml
-from pipeline.extended_sets import read_feature_set
+from pipeline.configuration.extended_sets import read_feature_set
 from pipeline.features.feature_set import FeatureSet
+from pipeline.fitting.training import checked_folds, labelled_samples, predict_folds
 from pipeline.frames import key_by_market
 from pipeline.labels.learned import LearnedLabel
 from pipeline.market.trades import trade_rows
 from pipeline.models.lightgbm import LightGBM
 from pipeline.splits.holdout import Holdout
-from pipeline.training import checked_folds, labelled_samples, predict_folds
 from tests.spine import CONF
 
 MARKET = "BTC-USDT"

@@ -11,13 +11,13 @@ from pipeline.build import build
 from pipeline.config import Node, read_yaml
 from pipeline.evaluation.evidence import evidence_of
 from pipeline.evaluation.metrics import MOVES, Scores, direction_rows, score_head
+from pipeline.fitting.training import checked_folds, labelled_samples, predict_folds
 from pipeline.frames import key_by_market
 from pipeline.labels.three_class import ThreeClass
 from pipeline.market.exchanges.base import Instrument
 from pipeline.market.exchanges.simulated import Simulated
 from pipeline.models.base import Model, Samples
 from pipeline.models.windows import with_whole_windows
-from pipeline.training import checked_folds, labelled_samples, predict_folds
 from registry.conditions import GateConfig
 from registry.gate import Verdict, judge
 from tests.conftest import CHECKOUT

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.choices import Choices, choose
-from pipeline.compose import Composed, compose_run, read_root
-from pipeline.conf_groups import parse_words
 from pipeline.config import read_yaml, to_yaml
+from pipeline.configuration.choices import Choices, choose
+from pipeline.configuration.compose import Composed, compose_run, read_root
+from pipeline.configuration.conf_groups import parse_words
+from pipeline.configuration.stage_configs import Plan, plan_run
 from pipeline.experiments.audit.check import Result
 from pipeline.experiments.audit.plans import digest_of
 from pipeline.experiments.audit.results import keep
 from pipeline.experiments.audit.run import Audit
-from pipeline.stage_configs import Plan, plan_run
 from tests.conftest import AS_OF, CHECKOUT
 
 CONF = CHECKOUT / "conf"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import compose, conf_groups
 from pipeline.config import to_yaml
+from pipeline.configuration import compose, conf_groups
 from pipeline.experiments.scoring import Frames
 from pipeline.experiments.search_space import read_search
 from pipeline.experiments.subject import Subject, Tuning

@@ -10,6 +10,8 @@ from typing import Any
 from pipeline.commands.arguments import parse, parser
 from pipeline.commands.console import progress, told
 from pipeline.config import home
+from pipeline.configuration.settings import words_of
+from pipeline.configuration.tune_choice import GROUP, place
 from pipeline.operations.trials.adoption import (
     Adopted,
     adopted,
@@ -18,8 +20,6 @@ from pipeline.operations.trials.adoption import (
     write_adopted,
 )
 from pipeline.operations.trials.experiment_list import Experiment, experiments, measured
-from pipeline.settings import words_of
-from pipeline.tune_choice import GROUP, place
 
 EXAMPLES = ("vintage adopt dusty-moth", "vintage adopt 3f9c2ab")
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from pipeline.choices import FILE, read_choices
 from pipeline.commands.arguments import checkout, parse, parser, with_words
 from pipeline.commands.console import progress
-from pipeline.compose import compose_run
 from pipeline.config import home, to_yaml
+from pipeline.configuration.choices import FILE, read_choices
+from pipeline.configuration.compose import compose_run
+from pipeline.configuration.stage_configs import Plan, plan_run
 from pipeline.operations.target import resolve
-from pipeline.stage_configs import Plan, plan_run
 
 
 def main(argv: Sequence[str]) -> int:

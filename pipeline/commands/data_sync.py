@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from pipeline.choices import KEYS, unknown_key
 from pipeline.commands.arguments import checkout
 from pipeline.commands.candle_bar import candle_bar
 from pipeline.commands.sync_story import Came, facts, story
 from pipeline.config import home
+from pipeline.configuration.choices import KEYS, unknown_key
 from pipeline.errors import ConfigError, DataError, RetryLater
 from pipeline.market.candles import duration, moment
 from pipeline.market.holes import KINDS

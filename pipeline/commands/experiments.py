@@ -6,17 +6,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.choices import RECIPE
 from pipeline.commands.arguments import parse, parser
 from pipeline.commands.console import markdown, progress, table, told
-from pipeline.compose import read_recipe, tuned
 from pipeline.config import home
+from pipeline.configuration.choices import RECIPE
+from pipeline.configuration.compose import read_recipe, tuned
+from pipeline.configuration.settings import words_of
 from pipeline.errors import ConfigError, nearest
 from pipeline.evaluation.metrics import FLAT
 from pipeline.experiments.overfitting import Overfitting
 from pipeline.operations.trials.experiment_list import Experiment, experiments, slots_of, tried
 from pipeline.operations.trials.experiment_returns import overfitting_of
-from pipeline.settings import words_of
 
 CHOSEN = ("recipe", "exchange", "market", "model", "tune", "as_of")
 SHOWN = tuple(name for name in FLAT if name != "average_precision")

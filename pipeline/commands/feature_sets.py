@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.commands.console import table
 from pipeline.commands.feature_words import Asked, conf, declaration, paragraphs
-from pipeline.conf_options import options
+from pipeline.configuration.conf_options import options
 from pipeline.errors import ConfigError
 from pipeline.features.column import ColumnSpec
 from pipeline.features.feature_set import FeatureSet

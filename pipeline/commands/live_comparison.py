@@ -12,7 +12,7 @@ import pandas as pd
 
 from pipeline.commands.arguments import checkout
 from pipeline.commands.console import told
-from pipeline.compose import read_root
+from pipeline.configuration.compose import read_root
 from pipeline.evaluation.paired_scores import PairedScore
 from pipeline.live.log import SignalLog
 from pipeline.market.candles import moment

@@ -79,7 +79,7 @@ def _require_loadable(registry: Registry, slot: Slot, version: str) -> None:
 
 def _plugins() -> tuple[str, ...]:
     from pipeline.commands.arguments import checkout
-    from pipeline.compose import read_root
+    from pipeline.configuration.compose import read_root
 
     return read_root(checkout() / "conf").plugins
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.choices import KEYS, LAST, unknown_key
 from pipeline.commands.arguments import Parser, checkout
 from pipeline.commands.console import progress
-from pipeline.conf_groups import parse_words
 from pipeline.config import home
+from pipeline.configuration.choices import KEYS, LAST, unknown_key
+from pipeline.configuration.conf_groups import parse_words
 from pipeline.errors import ConfigError
 from pipeline.market.exchanges.machine import Machine
 from pipeline.operations.retraining.keeping import SKIP

@@ -23,12 +23,12 @@ from pipeline.experiments.simulate.history import History
 from pipeline.experiments.simulate.page import render
 from pipeline.experiments.simulate.schedule import Turn, turns
 from pipeline.experiments.simulate.simulation import Given, simulate
+from pipeline.fitting.trial import REGISTRY, TrialFacts
 from pipeline.market.candles import moment
 from pipeline.market.store import Series
 from pipeline.market.sync import How, sync
 from pipeline.operations.target import Target, resolve
 from pipeline.stages import download
-from pipeline.trial import REGISTRY, TrialFacts
 from registry.files import write_atomic
 
 PAGES = Path("reports")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.choices import FILE, LAST, NOW, read_choices
 from pipeline.commands.arguments import parse, parser
 from pipeline.commands.console import table
+from pipeline.configuration.choices import FILE, LAST, NOW, read_choices
 from pipeline.errors import ConfigError, VintageError, from_system, nearest
 from pipeline.runner import FAILURE, STAGES, read_timing, run_stage
 from registry.errors import RegistryError
@@ -52,8 +52,8 @@ def _announce_compilation() -> None:
 
 
 def _compose() -> None:
-    from pipeline.compose import compose_run
-    from pipeline.stage_configs import plan_run, write_plan
+    from pipeline.configuration.compose import compose_run
+    from pipeline.configuration.stage_configs import plan_run, write_plan
 
     choices = read_choices(FILE)
     if choices.as_of in (LAST, NOW):

@@ -16,13 +16,13 @@ import pandas as pd
 from pipeline.commands.arguments import checkout, parse, parser, with_words
 from pipeline.commands.console import progress, table, told
 from pipeline.config import home
+from pipeline.configuration.tune_choice import CHOSEN
 from pipeline.errors import ConfigError
 from pipeline.experiments.study import COMPLETE, FAILED, PRUNED, Tried
 from pipeline.experiments.tune import DIGITS, Tuned
 from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.trials.adoption import replaces, standing_slot
 from pipeline.operations.trials.tuning import Asked, Outcome, adopt_best, tune_slot
-from pipeline.tune_choice import CHOSEN
 
 SHOWN = 5
 MOST_TRIALS = 100_000

@@ -9,19 +9,19 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pipeline.configuration.stage_configs import Plan
 from pipeline.evaluation.effective import effective_rows
 from pipeline.evaluation.metrics import Floats, log_loss
 from pipeline.experiments.blocks import Sums, as_lists, block_starts, block_sums
-from pipeline.fold_fits import UNCALIBRATED
+from pipeline.fitting.fold_fits import UNCALIBRATED
+from pipeline.fitting.training import checked_folds, predict_folds
 from pipeline.frames import encode_frame
 from pipeline.models.base import Model, Samples
 from pipeline.models.calibration import Calibration
 from pipeline.models.majority import Majority
 from pipeline.runner import Context
 from pipeline.splits.fold import Fold, Rows
-from pipeline.stage_configs import Plan
 from pipeline.stages import train
-from pipeline.training import checked_folds, predict_folds
 from registry.files import sha256
 
 OBJECTIVE = "mean out-of-fold log loss over all scored rows, mean over heads"

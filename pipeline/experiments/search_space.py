@@ -10,8 +10,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.conf_options import options
 from pipeline.config import Node, Record, read_yaml
+from pipeline.configuration.conf_options import options
 from pipeline.errors import ConfigError, nearest
 
 GROUP = "search"

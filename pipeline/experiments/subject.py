@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.choices import Choices, choose
 from pipeline.code_digest import code_of
-from pipeline.compose import Composed, compose_run
 from pipeline.config import Node
+from pipeline.configuration.choices import Choices, choose
+from pipeline.configuration.compose import Composed, compose_run
+from pipeline.configuration.settings import over_heads
+from pipeline.configuration.stage_configs import Plan, plan_run
 from pipeline.experiments.scoring import OBJECTIVE
 from pipeline.experiments.search_space import Search, Settings
 from pipeline.experiments.searched_keys import require_reached, starting_values
-from pipeline.settings import over_heads
-from pipeline.stage_configs import Plan, plan_run
 from registry.files import sha256
 
 STUDIES = Path("models/tuning")

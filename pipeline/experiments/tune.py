@@ -29,7 +29,7 @@ from pipeline.experiments.search_space import Settings
 from pipeline.experiments.searched_keys import inside, known, starting_values
 from pipeline.experiments.study import COMPLETE, FAILED, PRUNED, ScoredOn, Tried
 from pipeline.experiments.subject import Tuning, check_tuning, models_of
-from pipeline.trial import REGISTRY, TrialFacts
+from pipeline.fitting.trial import REGISTRY, TrialFacts
 from registry.files import read_if_there, write_atomic
 from registry.trials import count_trials
 

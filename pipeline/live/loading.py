@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from pipeline.build import build
 from pipeline.config import Node
+from pipeline.configuration.parts import memory_of
 from pipeline.errors import DataError
 from pipeline.features.feature_set import FeatureSet
 from pipeline.models.base import FeatureTable, Files, Fitted, Floats, Rows
 from pipeline.models.bundle import FILE, FORMAT
 from pipeline.models.calibration import Calibrator
-from pipeline.parts import memory_of
 
 
 @dataclass(frozen=True, slots=True)

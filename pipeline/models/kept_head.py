@@ -13,8 +13,8 @@ from typing import Any, Self
 
 import pandas as pd
 
-from pipeline.choices import KeptFrom
 from pipeline.config import Node
+from pipeline.configuration.choices import KeptFrom
 from pipeline.errors import DataError
 from pipeline.features.columns_digest import columns_digest
 from pipeline.frames import read_frame
@@ -84,7 +84,7 @@ class KeptHead:
 
     @property
     def training(self) -> Node:
-        """Facts of its training, as `pipeline.training_facts.head_facts` tells them."""
+        """Facts of its training, as `pipeline.fitting.training_facts.head_facts` tells them."""
         facts: Node = json.loads(self.files[TRAINING])
         return facts
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline import log
-from pipeline.choices import choose
-from pipeline.compose import read_root
-from pipeline.conf_groups import parse_words
+from pipeline.configuration.choices import choose
+from pipeline.configuration.compose import read_root
+from pipeline.configuration.conf_groups import parse_words
+from pipeline.configuration.stage_configs import Plan
 from pipeline.cores import worker_count
 from pipeline.experiments.audit.plans import own_plan
 from pipeline.experiments.audit.power import FULL, SHORT
@@ -21,7 +22,6 @@ from pipeline.market.candles import REQUIRED
 from pipeline.market.store import CandleStore, Series
 from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.versions.audit_notes import note_versions
-from pipeline.stage_configs import Plan
 
 LEAST_BARS, MOST_BARS = 2_000, 50_000  # recorded candles that are worth being shuffled
 SIMULATED = "simulated"

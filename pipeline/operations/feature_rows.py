@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.build import build
-from pipeline.compose import read_root
+from pipeline.configuration.compose import read_root
+from pipeline.configuration.extended_sets import read_feature_set
 from pipeline.errors import ConfigError, DataError, nearest
-from pipeline.extended_sets import read_feature_set
 from pipeline.features.feature_set import FeatureSet
 from pipeline.frames import key_by_market, of_market
 from pipeline.market.candles import TIME, duration, moment

@@ -11,9 +11,12 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.build import build
-from pipeline.choices import GROUPS, LAST, MARKET, NONE, NOW, RECIPE, Choices, choose
-from pipeline.compose import Composed, compose_run, read_root
-from pipeline.conf_groups import parse_words, read_option
+from pipeline.configuration.choices import GROUPS, LAST, MARKET, NONE, NOW, RECIPE, Choices, choose
+from pipeline.configuration.compose import Composed, compose_run, read_root
+from pipeline.configuration.conf_groups import parse_words, read_option
+from pipeline.configuration.pool_members import with_members
+from pipeline.configuration.settings import words_of
+from pipeline.configuration.stage_configs import Plan, plan_run
 from pipeline.errors import ConfigError, DataError
 from pipeline.market.candles import duration, moment
 from pipeline.market.exchanges.base import Exchange, Market
@@ -23,9 +26,6 @@ from pipeline.market.store import CandleStore, Series
 from pipeline.operations.retraining.build_run import USUAL as USUAL_BUILD
 from pipeline.operations.retraining.build_run import How
 from pipeline.operations.retraining.waiting import UNWAITED, Waiting
-from pipeline.pool_members import with_members
-from pipeline.settings import words_of
-from pipeline.stage_configs import Plan, plan_run
 from registry.slots import Slot
 
 UNKNOWN_YET = "1970-01-01T00:00Z"

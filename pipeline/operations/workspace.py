@@ -7,8 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.choices import FILE, Choices
 from pipeline.config import to_yaml
+from pipeline.configuration.choices import FILE, Choices
 from pipeline.errors import ConfigError, RetryLater
 from registry.files import write_atomic
 from registry.slots import Slot

@@ -8,11 +8,19 @@ import pandas as pd
 from pydantic import Field
 
 from pipeline.build import TARGET
-from pipeline.choices import KeptFrom
 from pipeline.config import Node, Record, home
+from pipeline.configuration.choices import KeptFrom
 from pipeline.cores import WorkersFact, worker_count
 from pipeline.errors import DataError
-from pipeline.fold_fits import HeadTask
+from pipeline.fitting.fold_fits import HeadTask
+from pipeline.fitting.training import (
+    TrainedHead,
+    checked_folds,
+    labelled_samples,
+    train_heads,
+)
+from pipeline.fitting.training_facts import head_facts
+from pipeline.fitting.trial import REGISTRY, TrialFacts
 from pipeline.frames import read_frame, write_frame
 from pipeline.models.base import Model, Samples
 from pipeline.models.bundle import HeadDeclaration, pack
@@ -22,14 +30,6 @@ from pipeline.models.windows import rows_of_whole_windows, with_whole_windows
 from pipeline.runner import LOCAL, WORKERS_PEAK, Context, Facts, to_json
 from pipeline.splits.fold import Split
 from pipeline.stages import paths
-from pipeline.training import (
-    TrainedHead,
-    checked_folds,
-    labelled_samples,
-    train_heads,
-)
-from pipeline.training_facts import head_facts
-from pipeline.trial import REGISTRY, TrialFacts
 from registry.files import write_atomic
 
 

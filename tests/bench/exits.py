@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.build import build
-from pipeline.extended_sets import read_feature_set
+from pipeline.configuration.extended_sets import read_feature_set
 from pipeline.features.feature_set import FeatureSet
 from pipeline.frames import key_by_market
 from pipeline.market.trades import TradeRule

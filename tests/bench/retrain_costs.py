@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.choices import choose
-from pipeline.compose import compose_run, read_root
-from pipeline.conf_groups import parse_words
-from pipeline.fold_fits import REFIT, Fit, HeadFits, HeadTask
+from pipeline.configuration.choices import choose
+from pipeline.configuration.compose import compose_run, read_root
+from pipeline.configuration.conf_groups import parse_words
+from pipeline.configuration.stage_configs import plan_run, write_plan
+from pipeline.fitting.fold_fits import REFIT, Fit, HeadFits, HeadTask
+from pipeline.fitting.training import checked_folds, train_heads
 from pipeline.runner import TIMING, run_stage
 from pipeline.splits.walk_forward import WalkForward
-from pipeline.stage_configs import plan_run, write_plan
 from pipeline.stages import paths
 from pipeline.stages.train import Config, head_samples
-from pipeline.training import checked_folds, train_heads
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("VINTAGE_REAL_DATA", ROOT.parent / "shared" / "data")).resolve()

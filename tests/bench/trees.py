@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.fitting.training import checked_folds, train_head
 from pipeline.models.base import FeatureTable, Model, Samples
 from pipeline.splits.holdout import Holdout
-from pipeline.training import checked_folds, train_head
 from tests.simulated import declared
 
 ROWS, COLUMNS, SEED, ASKED = 17_280, 37, 1, 300  # 60 days of 5-minute candles

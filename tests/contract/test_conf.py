@@ -14,23 +14,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.build import TARGET, build
-from pipeline.choices import GROUPS, NONE
 from pipeline.code_digest import code_of
-from pipeline.compose import read_root
-from pipeline.conf_options import options
 from pipeline.config import Node, read_yaml
+from pipeline.configuration.choices import GROUPS, NONE
+from pipeline.configuration.compose import read_root
+from pipeline.configuration.conf_options import options
+from pipeline.configuration.exchange_sources import with_sources
+from pipeline.configuration.extended_sets import read_feature_set
+from pipeline.configuration.pool_members import with_members
 from pipeline.errors import ConfigError, DataError
-from pipeline.exchange_sources import with_sources
 from pipeline.experiments.search_space import Search, read_search
 from pipeline.experiments.subject import Subject, Tuning, check_tuning
-from pipeline.extended_sets import read_feature_set
 from pipeline.frames import key_by_market
 from pipeline.market.candles import TIMEFRAMES, USUAL, duration, moment
 from pipeline.market.exchanges.base import Exchange, Market
 from pipeline.market.pool import parse_market
 from pipeline.models.base import FeatureTable, Model, Samples
 from pipeline.models.probabilities import check_probabilities
-from pipeline.pool_members import with_members
 from pipeline.runner import STAGES
 from pipeline.splits.fold import Fold, Split, check_folds
 from tests.conftest import AS_OF

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.conf_options import options
+from pipeline.configuration.conf_options import options
 from pipeline.features.feature_set import FeatureSet
 from pipeline.market.candles import moment
 from pipeline.market.exchanges.base import Instrument

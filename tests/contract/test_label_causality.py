@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from pipeline.build import build
-from pipeline.compose import read_root
-from pipeline.conf_options import options
 from pipeline.config import read_yaml
+from pipeline.configuration.compose import read_root
+from pipeline.configuration.conf_options import options
 from pipeline.market.candles import moment
 from pipeline.market.exchanges.base import Market
 from pipeline.market.exchanges.simulated import Simulated

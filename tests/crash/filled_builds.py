@@ -18,13 +18,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.configuration.stage_configs import write_plan
 from pipeline.errors import VintageError
 from pipeline.operations.caught import told as told_of
 from pipeline.operations.retraining import retrain as retrains
 from pipeline.operations.retraining.build_run import BuildReport
 from pipeline.operations.workspace import CACHE, FOLDER, Workspace
 from pipeline.runner import STAGES, run_stage
-from pipeline.stage_configs import write_plan
 from registry.errors import RegistryError
 from tests.conftest import CHECKOUT
 from tests.crash import retrained

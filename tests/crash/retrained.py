@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.configuration.stage_configs import write_plan
 from pipeline.errors import VintageError
 from pipeline.live import first_load
 from pipeline.live.loading import unpack
@@ -29,7 +30,6 @@ from pipeline.operations.retraining.retrain import Outcome, Places, retrain
 from pipeline.operations.target import Target, resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
-from pipeline.stage_configs import write_plan
 from registry import pointers
 from registry.draws import read_draws
 from registry.errors import RegistryError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import VERBS
-from pipeline.choices import GROUPS
+from pipeline.configuration.choices import GROUPS
 from tests.conftest import CHECKOUT
 
 PAGES = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")])

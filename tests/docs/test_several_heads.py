@@ -10,13 +10,13 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.build import build
-from pipeline.choices import choose
 from pipeline.commands import compose as command
 from pipeline.commands.backtest import asked_of
-from pipeline.compose import compose_run, read_root
-from pipeline.conf_groups import parse_words
+from pipeline.configuration.choices import choose
+from pipeline.configuration.compose import compose_run, read_root
+from pipeline.configuration.conf_groups import parse_words
+from pipeline.configuration.stage_configs import Plan, plan_run
 from pipeline.evaluation.trading import ROLES
-from pipeline.stage_configs import Plan, plan_run
 from tests.conftest import AS_OF, CHECKOUT
 from tests.spine import own_conf
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.choices import FILE, Choices
 from pipeline.config import read_yaml
+from pipeline.configuration.choices import FILE, Choices
 from pipeline.operations.workspace import prepare
 from registry.slots import Slot
 from tests.conftest import AS_OF, clone

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.build import build
-from pipeline.conf_options import options
+from pipeline.configuration.conf_options import options
+from pipeline.configuration.extended_sets import read_feature_set
 from pipeline.errors import ConfigError, DataError
-from pipeline.extended_sets import read_feature_set
 from pipeline.features import engine
 from pipeline.features.feature_set import FeatureSet
 from pipeline.features.indicators import INDICATORS, CandleArrays

@@ -11,11 +11,11 @@ import pytest
 from pipeline.evaluation.metrics import score_head
 from pipeline.evaluation.perfect_forecast import perfect_range
 from pipeline.experiments.reenacted.entries import head_of
+from pipeline.fitting.training import checked_folds, labelled_samples, predict_folds
 from pipeline.frames import key_by_market
 from pipeline.models.base import Model, Samples
 from pipeline.models.calibration import Calibration
 from pipeline.models.windows import with_whole_windows
-from pipeline.training import checked_folds, labelled_samples, predict_folds
 from tests.simulated import CLASSES, declared
 from tests.spine import planned
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from pipeline.build import build
+from pipeline.fitting.training import TrainedHead, labelled_samples, train_head
 from pipeline.frames import key_by_market
 from pipeline.labels.three_class import ThreeClass
 from pipeline.splits.holdout import Holdout
-from pipeline.training import TrainedHead, labelled_samples, train_head
 from tests.unit.test_predictor import SET, TREES
 
 pytestmark = pytest.mark.real

@@ -8,7 +8,7 @@ import pytest
 from scipy.signal import argrelextrema
 
 from pipeline.build import build
-from pipeline.extended_sets import read_feature_set
+from pipeline.configuration.extended_sets import read_feature_set
 from pipeline.features.feature_set import FeatureSet
 from pipeline.features.indicators.pivots import last_two
 from pipeline.market.trades import TradeRule, trade_rows

@@ -13,11 +13,11 @@ from pipeline.build import build
 from pipeline.config import Node, read_yaml
 from pipeline.errors import DataError
 from pipeline.features.feature_set import FeatureSet
+from pipeline.fitting.training import labelled_samples
 from pipeline.frames import key_by_market
 from pipeline.models.base import FeatureTable, Model, Samples
 from pipeline.models.probabilities import check_probabilities
 from pipeline.models.windows import whole, with_whole_windows
-from pipeline.training import labelled_samples
 from tests.conftest import CHECKOUT, recorded
 
 pytestmark = pytest.mark.real

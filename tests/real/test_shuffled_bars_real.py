@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.conf_options import options
+from pipeline.configuration.conf_options import options
 from pipeline.frames import key_by_market
 from pipeline.labels.uniqueness import average_uniqueness
 from pipeline.live.signals import CLASSES

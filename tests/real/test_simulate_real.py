@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.configuration.stage_configs import plan_run, write_plan
 from pipeline.experiments.simulate.parcel import unwrap
 from pipeline.frames import read_frame
 from pipeline.runner import run_stage
-from pipeline.stage_configs import plan_run, write_plan
 from pipeline.stages import paths
 from tests.spine import composed
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.choices import write_choices
-from pipeline.compose import compose_run
 from pipeline.config import read_yaml, to_yaml
+from pipeline.configuration.choices import write_choices
+from pipeline.configuration.compose import compose_run
+from pipeline.configuration.stage_configs import plan_run
+from pipeline.configuration.tune_choice import Tune
 from pipeline.errors import ConfigError
+from pipeline.fitting.trial import TrialFacts
 from pipeline.operations.trials import adoption, experiment_list
 from pipeline.operations.trials.adoption import Adopted, adopted, write_adopted, write_tune
 from pipeline.operations.trials.experiment_list import Experiment, experiments, measured
-from pipeline.stage_configs import plan_run
-from pipeline.trial import TrialFacts
-from pipeline.tune_choice import Tune
 from registry.slots import Slot
 from registry.trials import count_trials
 from tests.spine import chosen, files_below, one_paragraph, own_conf, planned, put

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.build import TARGET, build
 from pipeline.commands.predict import story
 from pipeline.config import Node
+from pipeline.fitting.training import labelled_samples
 from pipeline.frames import key_by_market
 from pipeline.labels.entry import Entry
 from pipeline.labels.exit import Exit
@@ -23,7 +24,6 @@ from pipeline.live.predictor import Predictor, Serving
 from pipeline.models.base import FeatureTable, Fitted
 from pipeline.models.bundle import HeadDeclaration, pack
 from pipeline.operations.versions.answering import _thresholds
-from pipeline.training import labelled_samples
 from registry.manifest import VerifiedBundle
 from tests.spine import chosen, planned
 from tests.unit.test_predictor import (

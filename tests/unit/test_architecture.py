@@ -75,7 +75,7 @@ def where(name: str, node: ast.expr | ast.stmt | ast.excepthandler) -> str:
 
 def test_there_is_something_to_look_at() -> None:
     assert len(MODULES) > 60
-    assert {"pipeline/compose.py", "registry/__main__.py"} <= set(MODULES)
+    assert {"pipeline/configuration/compose.py", "registry/__main__.py"} <= set(MODULES)
 
 
 def test_modules_and_functions_stay_small() -> None:
@@ -103,7 +103,7 @@ def test_names_say_what_a_module_holds() -> None:
 
 def test_only_one_module_knows_hydra() -> None:
     users = {name for name in MODULES if "hydra" in imports_of(ast.walk(tree_of(name)))}
-    assert users == {"pipeline/conf_groups.py"}
+    assert users == {"pipeline/configuration/conf_groups.py"}
 
 
 def test_only_exchanges_and_brokers_reach_the_network() -> None:

@@ -11,6 +11,7 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.code_digest import code_of
 from pipeline.commands import audit as command
+from pipeline.configuration.stage_configs import Plan
 from pipeline.experiments.audit.check import CHECKS, Result
 from pipeline.experiments.audit.markets import NOISE, draw, shuffled_blocks
 from pipeline.experiments.audit.plans import (
@@ -34,7 +35,6 @@ from pipeline.market.candles import REQUIRED
 from pipeline.market.store import CandleStore, Series
 from pipeline.operations import auditing
 from pipeline.operations.versions.audit_notes import audit_of, note_versions
-from pipeline.stage_configs import Plan
 from registry.evidence import ChampionEvidence, Evidence
 from registry.gate import Verdict
 from registry.slots import Slot

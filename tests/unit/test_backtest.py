@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.choices import choose, read_choices
-from pipeline.compose import compose_run
-from pipeline.conf_groups import compose_words
+from pipeline.configuration.choices import choose, read_choices
+from pipeline.configuration.compose import compose_run
+from pipeline.configuration.conf_groups import compose_words
+from pipeline.configuration.stage_configs import plan_run
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.backtest import Profile, Setup, backtest
 from pipeline.evaluation.backtest.arrays import COLUMNS, Candles
@@ -20,7 +21,6 @@ from pipeline.evaluation.backtest.signals import signal_arrays
 from pipeline.evaluation.backtest.simulate import Costs, Trades
 from pipeline.evaluation.backtest.sizing import sizes
 from pipeline.market.exchanges.base import Market
-from pipeline.stage_configs import plan_run
 from tests.oracles.walks import random_walk
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

@@ -11,11 +11,11 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.config import read_yaml
+from pipeline.configuration.stage_configs import RUN, RunFacts
+from pipeline.fitting.trial import REGISTRY
 from pipeline.operations.retraining import candidate
 from pipeline.operations.workspace import Workspace
-from pipeline.stage_configs import RUN, RunFacts
 from pipeline.stages import paths
-from pipeline.trial import REGISTRY
 from registry.slots import Slot
 from registry.trials import trials
 from registry.versions import Registry

@@ -18,10 +18,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.isotonic import IsotonicRegression
 
 from pipeline.build import TARGET, build
-from pipeline.choices import choose
-from pipeline.compose import compose_run, read_root
+from pipeline.configuration.choices import choose
+from pipeline.configuration.compose import compose_run, read_root
+from pipeline.configuration.stage_configs import plan_run, write_plan
 from pipeline.evaluation.metrics import score_head
 from pipeline.experiments.scoring import Frames, head_rows, running_losses
+from pipeline.fitting.training import labelled_samples, train_head
+from pipeline.fitting.training_facts import head_facts
 from pipeline.frames import key_by_market, read_frame
 from pipeline.live.loading import unpack
 from pipeline.live.predictor import Predictor, Serving
@@ -47,10 +50,7 @@ from pipeline.splits.combinatorial import Combinatorial
 from pipeline.splits.fold import Split
 from pipeline.splits.purged_kfold import PurgedKFold
 from pipeline.splits.walk_forward import WalkForward
-from pipeline.stage_configs import plan_run, write_plan
 from pipeline.stages import paths
-from pipeline.training import labelled_samples, train_head
-from pipeline.training_facts import head_facts
 from tests.conftest import AS_OF
 from tests.runs import CONF
 from tests.unit.test_learned_labels import growing, samples_of

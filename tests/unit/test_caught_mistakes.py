@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.build import build, resolve_target
-from pipeline.conf_options import options
 from pipeline.config import read_yaml
+from pipeline.configuration.conf_options import options
 from pipeline.errors import ConfigError, DataError
 from pipeline.experiments.caught.checks import CHECKS, caught
 from pipeline.experiments.caught.declared import Declared, declared

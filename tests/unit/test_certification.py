@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from pipeline.certification import MOST_ROWS, certify, last_fold, unlabelled_rows
-from pipeline.fold_fits import HeadTask
+from pipeline.fitting.certification import MOST_ROWS, certify, last_fold, unlabelled_rows
+from pipeline.fitting.fold_fits import HeadTask
+from pipeline.fitting.training import checked_folds, train_head, train_heads
 from pipeline.models.calibration import Sigmoid
 from pipeline.models.majority import Majority
-from pipeline.training import checked_folds, train_head, train_heads
 from registry.tables import refit_line
 from tests.unit.test_training import CLASSES, SPLIT, TREES, Recorder, TwoFolds, joined_rows
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.configuration.stage_configs import write_plan
 from pipeline.errors import DataError
 from pipeline.live import first_load
 from pipeline.live.log import Logged, SignalLog
@@ -27,7 +28,6 @@ from pipeline.operations.target import resolve
 from pipeline.operations.versions import serve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
-from pipeline.stage_configs import write_plan
 from registry.evidence import Evidence
 from registry.marks import mark, marked
 from registry.pointers import move

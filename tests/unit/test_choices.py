@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.choices import GROUPS, Choices, choose, merge, read_choices, write_choices
 from pipeline.config import read_yaml
+from pipeline.configuration.choices import (
+    GROUPS,
+    Choices,
+    choose,
+    merge,
+    read_choices,
+    write_choices,
+)
 from pipeline.errors import ConfigError
 from tests.conftest import AS_OF, CHECKOUT
 

@@ -13,6 +13,7 @@ import pytest
 from pipeline.build import build
 from pipeline.evaluation.metrics import score_head
 from pipeline.evaluation.perfect_forecast import perfect_range
+from pipeline.fitting.training import TrainedHead, train_head
 from pipeline.frames import key_by_market
 from pipeline.models.base import FeatureTable, Files, Fitted, Floats, Samples
 from pipeline.models.calibration import Calibration, NoCalibration, Sigmoid, calibrator_node
@@ -21,7 +22,6 @@ from pipeline.models.logistic import Logistic
 from pipeline.models.majority import Majority
 from pipeline.models.recent_calibration import RecentScaling, Scaling, UnweighedScaling
 from pipeline.splits.walk_forward import WalkForward
-from pipeline.training import TrainedHead, train_head
 from tests.unit.test_class_weight import TREES
 
 BALANCED = TREES.model_copy(update={"class_weight": "balanced"})

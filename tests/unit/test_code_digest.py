@@ -12,8 +12,8 @@ import pytest
 
 from pipeline import code_digest
 from pipeline.code_digest import Code, code_of
+from pipeline.configuration.stage_configs import Plan
 from pipeline.runner import STAGES
-from pipeline.stage_configs import Plan
 from tests.conftest import CHECKOUT
 from tests.spine import planned
 
@@ -190,10 +190,10 @@ EDITS = {
     "pipeline/errors.py": {*STAGES},
     "pipeline/stages/__init__.py": {*STAGES},
     "registry/files.py": {*STAGES},
-    "pipeline/compose.py": set(),
-    "pipeline/stage_configs.py": set(),
-    "pipeline/tune_choice.py": set(),
-    "pipeline/trial.py": {"train"},
+    "pipeline/configuration/compose.py": set(),
+    "pipeline/configuration/stage_configs.py": set(),
+    "pipeline/configuration/tune_choice.py": set(),
+    "pipeline/fitting/trial.py": {"train"},
     "pipeline/commands/stage.py": set(),
     "pipeline/operations/retraining/retrain.py": set(),
     "pipeline/live/predictor.py": set(),

@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 
 from pipeline import log
 from pipeline.__main__ import VERBS, main
-from pipeline.choices import read_choices
 from pipeline.commands.console import progress, table
-from pipeline.compose import Composed
 from pipeline.config import read_yaml
+from pipeline.configuration.choices import read_choices
+from pipeline.configuration.compose import Composed
+from pipeline.configuration.stage_configs import Plan, plan_run
 from pipeline.errors import DataError
 from pipeline.evaluation.metrics import FLAT
+from pipeline.fitting.trial import REGISTRY
 from pipeline.operations.trials import experiment_list
 from pipeline.runner import STAGES
-from pipeline.stage_configs import Plan, plan_run
-from pipeline.trial import REGISTRY
 from registry.slots import Slot
 from registry.trials import Trial, record_trial
 from tests.conftest import AS_OF, CHECKOUT

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.configuration.stage_configs import write_plan
 from pipeline.errors import ConfigError
 from pipeline.evaluation.comparison import NO_ROWS
 from pipeline.frames import read_frame
@@ -25,7 +26,6 @@ from pipeline.operations.versions.comparing import Side, _setup, difference
 from pipeline.operations.versions.later_rows import later_side
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
-from pipeline.stage_configs import write_plan
 from registry.budget import Asked
 from registry.evidence import Evidence, kept_evidence
 from registry.gate import judge

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.conf_groups import parse_words
-from pipeline.conf_options import options
 from pipeline.config import read_yaml, to_yaml
+from pipeline.configuration.conf_groups import parse_words
+from pipeline.configuration.conf_options import options
+from pipeline.configuration.settings import checked
 from pipeline.errors import ConfigError
-from pipeline.settings import checked
 from tests.conftest import AS_OF
 from tests.spine import CONF, composed, own_conf, planned, put
 

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pipeline.configuration.exchange_sources import with_sources
 from pipeline.errors import ConfigError, DataError, RetryLater
-from pipeline.exchange_sources import with_sources
 from pipeline.market.exchanges.base import Instrument
 from pipeline.market.exchanges.failover import Failover
 from pipeline.market.exchanges.simulated import Simulated

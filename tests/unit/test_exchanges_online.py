@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 
 from pipeline.build import build
-from pipeline.compose import options
 from pipeline.config import read_yaml
+from pipeline.configuration.compose import options
 from pipeline.errors import ConfigError, RetryLater
 from pipeline.market.candles import COLUMNS, TIMEFRAMES, USUAL, duration
 from pipeline.market.exchanges import binance, bingx, upbit

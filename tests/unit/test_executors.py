@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.conf_options import options
+from pipeline.configuration.conf_options import options
 from pipeline.errors import ConfigError
 from pipeline.operations.walk.executors.base import Room, build_executor
 from pipeline.operations.walk.executors.local import Local

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.build import build
 from pipeline.config import to_yaml
+from pipeline.configuration.extended_sets import read_feature_set, with_parent
 from pipeline.errors import ConfigError
-from pipeline.extended_sets import read_feature_set, with_parent
 from tests.spine import own_conf, planned
 
 PARENT = {

@@ -9,11 +9,11 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.config import read_yaml
+from pipeline.configuration.stage_configs import RUN, RunFacts
 from pipeline.features.feature_set import FeatureSet
 from pipeline.models.bundle import FILE, HeadDeclaration
 from pipeline.operations.retraining.candidate import CARD, collect
 from pipeline.operations.workspace import Workspace
-from pipeline.stage_configs import RUN, RunFacts
 from pipeline.stages import paths
 from registry.card import Card
 from registry.slots import Slot

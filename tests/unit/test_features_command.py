@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.commands import feature_words
-from pipeline.conf_options import options
+from pipeline.configuration.conf_options import options
 from pipeline.features.feature_set import FeatureSet
 from pipeline.market.exchanges.base import Instrument
 from pipeline.market.exchanges.simulated import Simulated

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.conf_options import options
+from pipeline.configuration.conf_options import options
 from pipeline.errors import ConfigError
 from pipeline.operations.retraining.step_watch import Limits
 from pipeline.operations.walk.fleet import read_fleet

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.evaluation.metrics import log_loss
+from pipeline.fitting.importance import MOST_ROWS, loss_increases, ranked, sampled_rows
 from pipeline.frames import key_by_market
-from pipeline.importance import MOST_ROWS, loss_increases, ranked, sampled_rows
 from pipeline.models.base import FeatureTable, Report, Samples
 from pipeline.models.windows import gather, require_whole, step_of
 from pipeline.splits.fold import Fold

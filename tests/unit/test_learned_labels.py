@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from pipeline.build import TARGET, build
-from pipeline.compose import compose_run
+from pipeline.configuration.compose import compose_run
+from pipeline.configuration.stage_configs import plan_run
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.metrics import score_head, with_outcomes
 from pipeline.experiments.scoring import Frames, head_rows, running_losses
+from pipeline.fitting.training import labelled_samples, train_head
 from pipeline.frames import key_by_market, read_frame
 from pipeline.labels.exit import Exit
 from pipeline.labels.high_vol import HighVol
@@ -24,9 +26,7 @@ from pipeline.models.base import UNLEARNED, Samples
 from pipeline.models.bundle import FILE
 from pipeline.models.lightgbm import LightGBM
 from pipeline.runner import Context
-from pipeline.stage_configs import plan_run
 from pipeline.stages import paths, train
-from pipeline.training import labelled_samples, train_head
 from registry.manifest import VerifiedBundle
 from registry.slots import Slot
 from tests.conftest import AS_OF

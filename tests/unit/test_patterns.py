@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pipeline.build import build
-from pipeline.extended_sets import read_feature_set
+from pipeline.configuration.extended_sets import read_feature_set
 from pipeline.features.feature_set import FeatureSet
 from pipeline.features.indicators import INDICATORS, CandleArrays
 from pipeline.features.indicators.pivots import last_two

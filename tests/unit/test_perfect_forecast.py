@@ -12,9 +12,9 @@ import scipy.stats
 from pipeline.evaluation.measures import Floats
 from pipeline.evaluation.metrics import score_head
 from pipeline.evaluation.perfect_forecast import perfect_errors, perfect_range
+from pipeline.fitting.training import checked_folds, labelled_samples, predict_folds
 from pipeline.frames import key_by_market
 from pipeline.models.windows import with_whole_windows
-from pipeline.training import checked_folds, labelled_samples, predict_folds
 from tests.simulated import CLASSES, MARKET, declared, simulated_candles
 
 FULL = bool(os.environ.get("VINTAGE_FULL"))

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from pipeline.config import read_yaml, to_yaml
+from pipeline.configuration.stage_configs import Plan
 from pipeline.errors import ConfigError
 from pipeline.evaluation.backtest import Setup
 from pipeline.evaluation.bootstrap import blocks_of
@@ -19,6 +20,7 @@ from pipeline.evaluation.effective import effective_rows
 from pipeline.evaluation.metrics import score_head
 from pipeline.evaluation.pooled_trading import PooledTrading, trade_pool
 from pipeline.evaluation.trading import Predicted, trade
+from pipeline.fitting.training import train_head
 from pipeline.frames import key_by_market, of_market
 from pipeline.market.pool import Pool, member_of, only_market, parse_market
 from pipeline.models.base import FeatureTable, Samples
@@ -28,8 +30,6 @@ from pipeline.models.nested_calibration import OutOfFoldRows, calibrated_on
 from pipeline.splits.fold import check_folds
 from pipeline.splits.purged_kfold import PurgedKFold
 from pipeline.splits.walk_forward import WalkForward
-from pipeline.stage_configs import Plan
-from pipeline.training import train_head
 from tests.oracles.walks import random_walk
 from tests.spine import CONF, own_conf, planned, put
 from tests.unit.test_backtest import market, profile

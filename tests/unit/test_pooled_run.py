@@ -17,6 +17,7 @@ from pipeline.__main__ import main
 from pipeline.build import build
 from pipeline.commands.retrain import _story
 from pipeline.config import read_yaml
+from pipeline.configuration.stage_configs import write_plan
 from pipeline.errors import ConfigError, DataError
 from pipeline.features.feature_set import FeatureSet
 from pipeline.frames import of_market, read_frame
@@ -34,7 +35,6 @@ from pipeline.operations.target import Target, resolve
 from pipeline.operations.versions.serve import predict, serving_slot
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
-from pipeline.stage_configs import write_plan
 from pipeline.stages import paths
 from registry.errors import RegistryError
 from registry.slots import Slot

@@ -12,13 +12,13 @@ import pytest
 from pipeline.evaluation.comparison import compare
 from pipeline.evaluation.metrics import brier, score_head
 from pipeline.evaluation.prediction_paths import mean_over_paths, paths_of
+from pipeline.fitting.training import train_head
+from pipeline.fitting.training_facts import head_facts
 from pipeline.frames import read_frame
 from pipeline.operations.retraining.candidate import _out_of_fold
 from pipeline.splits.combinatorial import Combinatorial
 from pipeline.splits.purged_kfold import PurgedKFold
 from pipeline.stages import paths
-from pipeline.training import train_head
-from pipeline.training_facts import head_facts
 from tests.conftest import AS_OF
 from tests.pages import parse
 from tests.report_facts import section_of

@@ -11,13 +11,13 @@ from pipeline.build import TARGET, build
 from pipeline.config import Node
 from pipeline.errors import ConfigError, DataError
 from pipeline.features.feature_set import FeatureSet
+from pipeline.fitting.training import labelled_samples
 from pipeline.frames import key_by_market
 from pipeline.labels.three_class import ThreeClass
 from pipeline.live.loading import unpack
 from pipeline.live.predictor import Predictor, Serving
 from pipeline.models.base import FeatureTable, Fitted, Model, Report
 from pipeline.models.bundle import FILE, HeadDeclaration, pack
-from pipeline.training import labelled_samples
 from registry.manifest import VerifiedBundle
 from registry.slots import Slot
 from tests.oracles.walks import random_walk

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.commands.reenact import story
+from pipeline.configuration.stage_configs import Plan
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.backtest import Profile, Setup, backtest
 from pipeline.experiments.reenacted.dual import DUAL
@@ -36,7 +37,6 @@ from pipeline.experiments.reenacted.registry import REENACTMENTS, reenactment
 from pipeline.labels.entry import Entry
 from pipeline.market.exchanges.base import Instrument
 from pipeline.market.exchanges.simulated import Simulated
-from pipeline.stage_configs import Plan
 from tests.pages import Element, parse
 from tests.spine import one_paragraph, planned
 

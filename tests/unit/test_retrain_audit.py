@@ -15,10 +15,11 @@ import pandas as pd
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.choices import choose
 from pipeline.commands.retrain import _facts, _story
-from pipeline.compose import read_root
-from pipeline.conf_groups import parse_words
+from pipeline.configuration.choices import choose
+from pipeline.configuration.compose import read_root
+from pipeline.configuration.conf_groups import parse_words
+from pipeline.configuration.stage_configs import write_plan
 from pipeline.evaluation.evidence import judge_alone
 from pipeline.experiments.audit.plans import digest_of, own_plan
 from pipeline.experiments.audit.results import AUDITED, FOLDER
@@ -36,7 +37,6 @@ from pipeline.operations.walk.dry_run import planned
 from pipeline.operations.walk.slot_result import of_outcome
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
-from pipeline.stage_configs import write_plan
 from registry.budget import Budget
 from registry.conditions import GateConfig
 from registry.errors import RegistryError

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.config import read_yaml
+from pipeline.configuration.stage_configs import told_files
 from pipeline.errors import StageError
 from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.target import Target, resolve
@@ -19,7 +20,6 @@ from pipeline.operations.walk.fetching import is_short, mark_short
 from pipeline.operations.walk.run_report import RunFacts, RunReport, write_report
 from pipeline.operations.walk.slot_result import SlotResult
 from pipeline.operations.workspace import FOLDER, prepare
-from pipeline.stage_configs import told_files
 from registry.files import write_atomic
 from tests.conftest import AS_OF, CHECKOUT
 from tests.spine import files_below, one_paragraph

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.configuration.stage_configs import plan_run, write_plan
 from pipeline.experiments.simulate.parcel import as_array, unwrap
 from pipeline.experiments.simulate.procedure import TOLD
 from pipeline.frames import key_by_market, read_frame
@@ -21,7 +22,6 @@ from pipeline.live.loading import unpack
 from pipeline.market.store import CandleStore, Series
 from pipeline.models.base import FeatureTable
 from pipeline.runner import run_stage
-from pipeline.stage_configs import plan_run, write_plan
 from pipeline.stages import paths
 from tests.conftest import CHECKOUT
 from tests.spine import composed

@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.choices import FILE as PARAMS
-from pipeline.choices import read_choices
 from pipeline.commands.retrain import _kept
-from pipeline.compose import compose_run
+from pipeline.configuration.choices import FILE as PARAMS
+from pipeline.configuration.choices import read_choices
+from pipeline.configuration.compose import compose_run
+from pipeline.configuration.stage_configs import plan_run, write_plan
 from pipeline.errors import ConfigError, DataError
 from pipeline.frames import read_frame
 from pipeline.models.bundle import FILE
@@ -25,7 +26,6 @@ from pipeline.operations.retraining.retrain import Outcome, Places, retrain
 from pipeline.operations.target import resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
-from pipeline.stage_configs import plan_run, write_plan
 from registry.manifest import VerifiedBundle
 from tests.conftest import AS_OF, CHECKOUT
 from tests.spine import own_conf

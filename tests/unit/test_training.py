@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.evaluation.metrics import score_head
+from pipeline.fitting.training import labelled_samples, train_head
 from pipeline.frames import key_by_market
 from pipeline.labels.three_class import ThreeClass
 from pipeline.models.base import FeatureTable, Files, Model, Report, Rows, Samples
@@ -17,7 +18,6 @@ from pipeline.models.majority import Majority
 from pipeline.models.probabilities import check_probabilities
 from pipeline.splits.fold import Fold
 from pipeline.splits.holdout import Holdout
-from pipeline.training import labelled_samples, train_head
 from tests.oracles.walks import random_walk
 
 CLASSES = ThreeClass.classes

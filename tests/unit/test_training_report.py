@@ -16,6 +16,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from pipeline.build import build
 from pipeline.config import read_yaml
+from pipeline.configuration.stage_configs import write_plan
 from pipeline.evaluation.evidence import evidence_of, judge_alone
 from pipeline.evaluation.training_report import (
     IMPORTANCE_COLUMNS,
@@ -25,7 +26,9 @@ from pipeline.evaluation.training_report import (
     per_class,
 )
 from pipeline.evaluation.training_table import FITS, fit_rows, training_markdown
-from pipeline.importance import Importance
+from pipeline.fitting.importance import Importance
+from pipeline.fitting.training import TrainedHead
+from pipeline.fitting.training_facts import head_facts
 from pipeline.labels.three_class import ThreeClass
 from pipeline.models.base import Model, Report, Samples
 from pipeline.models.nested_calibration import CalibrationFit
@@ -36,10 +39,7 @@ from pipeline.operations.target import resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage
 from pipeline.splits.fold import Fold, purge
-from pipeline.stage_configs import write_plan
 from pipeline.stages import paths
-from pipeline.training import TrainedHead
-from pipeline.training_facts import head_facts
 from registry.conditions import GateConfig
 from tests.conftest import AS_OF, CHECKOUT
 from tests.contract.test_conf import samples, small

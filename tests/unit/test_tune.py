@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from pipeline.code_digest import Code
-from pipeline.compose import compose_run
+from pipeline.configuration.compose import compose_run
+from pipeline.configuration.stage_configs import plan_run
 from pipeline.errors import DataError, RetryLater
 from pipeline.evaluation.metrics import score_head
 from pipeline.experiments import study as studies
@@ -24,11 +25,10 @@ from pipeline.experiments.blocks import BLOCKS
 from pipeline.experiments.scoring import head_rows, running_losses
 from pipeline.experiments.study import COMPLETE, FAILED, PRUNED
 from pipeline.experiments.tune import Tuned, tune, unfinished
+from pipeline.fitting.training import labelled_samples, train_head
 from pipeline.models.logistic import Logistic
 from pipeline.models.majority import Majority
 from pipeline.splits.walk_forward import WalkForward
-from pipeline.stage_configs import plan_run
-from pipeline.training import labelled_samples, train_head
 from registry.trials import trials as ledger
 from tests.conftest import CHECKOUT, child_env
 from tests.tuning import PENALTY, SLOT, conf, noise, search_file, shared_conf, tuned, tuning, whole

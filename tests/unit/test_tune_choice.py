@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.choices import choose
-from pipeline.compose import compose_run, read_root, tuned
 from pipeline.config import read_yaml, to_yaml
+from pipeline.configuration.choices import choose
+from pipeline.configuration.compose import compose_run, read_root, tuned
+from pipeline.configuration.settings import lay_settings, over_heads
+from pipeline.configuration.stage_configs import Plan, plan_run, write_plan
 from pipeline.errors import ConfigError
-from pipeline.settings import lay_settings, over_heads
-from pipeline.stage_configs import Plan, plan_run, write_plan
 from tests.spine import chosen, composed, files_below, own_conf, planned, put
 
 Patch = pytest.MonkeyPatch

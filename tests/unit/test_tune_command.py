@@ -17,8 +17,8 @@ from filelock import FileLock
 
 from pipeline.__main__ import main
 from pipeline.commands import tune as command
-from pipeline.compose import read_recipe
 from pipeline.config import to_yaml
+from pipeline.configuration.compose import read_recipe
 from pipeline.experiments import study as studies
 from pipeline.experiments.scoring import Frames
 from pipeline.experiments.study import ScoredOn

@@ -12,11 +12,14 @@ import psutil
 import pytest
 
 from pipeline import log, workers
-from pipeline.choices import choose
-from pipeline.compose import compose_run, read_root
+from pipeline.configuration.choices import choose
+from pipeline.configuration.compose import compose_run, read_root
+from pipeline.configuration.stage_configs import plan_run
 from pipeline.cores import THREADS, VARIABLE, WorkersFact, worker_count
 from pipeline.errors import ConfigError, DataError
-from pipeline.fold_fits import HeadTask
+from pipeline.fitting.fold_fits import HeadTask
+from pipeline.fitting.training import TrainedHead, checked_folds, train_heads
+from pipeline.fitting.training_facts import head_facts
 from pipeline.frames import encode_frame
 from pipeline.models.calibration import Sigmoid
 from pipeline.models.lightgbm import LightGBM
@@ -24,9 +27,6 @@ from pipeline.models.majority import Majority
 from pipeline.models.xgboost import XGBoost
 from pipeline.runner import to_json
 from pipeline.splits.walk_forward import WalkForward
-from pipeline.stage_configs import plan_run
-from pipeline.training import TrainedHead, checked_folds, train_heads
-from pipeline.training_facts import head_facts
 from pipeline.workers import spread
 from registry.files import sha256
 from tests.conftest import CHECKOUT

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.choices import read_choices
+from pipeline.configuration.choices import read_choices
 from pipeline.errors import RetryLater
 from pipeline.operations import workspace
 from registry.slots import Slot

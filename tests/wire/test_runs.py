@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.choices import choose
-from pipeline.compose import compose_run, read_root
 from pipeline.config import read_yaml, to_yaml
+from pipeline.configuration.choices import choose
+from pipeline.configuration.compose import compose_run, read_root
+from pipeline.configuration.stage_configs import plan_run, write_plan
 from pipeline.runner import STAGES, run_stage
 from pipeline.sandbox import World, start_sandbox
-from pipeline.stage_configs import plan_run, write_plan
 from pipeline.stages import paths
 from tests.conftest import AS_OF
 from tests.spine import own_conf

@@ -11,14 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.choices import RECIPE, Choices, choose
 from pipeline.code_digest import code_of
-from pipeline.compose import Composed, compose_run, read_recipe
+from pipeline.configuration.choices import RECIPE, Choices, choose
+from pipeline.configuration.compose import Composed, compose_run, read_recipe
+from pipeline.configuration.parts import build_head
+from pipeline.configuration.stage_configs import Plan, plan_run
 from pipeline.experiments.audit.trials import RISK, TRADE
 from pipeline.features.feature_set import FeatureSet
 from pipeline.market.candles import duration
-from pipeline.parts import build_head
-from pipeline.stage_configs import Plan, plan_run
 
 RISK_LABEL = "high_vol"
 AS_OF = "2026-01-01T00:00Z"  # simulated markets have their own time; this one is never read

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.choices import Choices
 from pipeline.config import Record
+from pipeline.configuration.choices import Choices
+from pipeline.configuration.stage_configs import Plan
 from pipeline.errors import DataError
 from pipeline.experiments.audit.causality import (
     CORRUPTED,
@@ -31,7 +32,6 @@ from pipeline.experiments.audit.trials import Judge
 from pipeline.experiments.audit.workshop import Workshop
 from pipeline.features.feature_set import FeatureSet
 from pipeline.frames import key_by_market
-from pipeline.stage_configs import Plan
 
 SEED = 50_001
 LATER = 400  # candles behind the warm-up that features and labels are compared on

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.experiments.audit.check import Result
 from pipeline.experiments.audit.workshop import Workshop
-from pipeline.fold_fits import HeadTask, PredictedFold, predict_fold
+from pipeline.fitting.fold_fits import HeadTask, PredictedFold, predict_fold
 from pipeline.models.base import Files, Fitted, Model, Rows, Samples
 from pipeline.models.calibration import Calibration
 from pipeline.models.nested_calibration import OutOfFoldRows, calibrated_fold

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.configuration.stage_configs import Plan
 from pipeline.evaluation.evidence import evidence_of, judge_alone
 from pipeline.evaluation.metrics import MOVES, Scores, mean_over_heads, score_head
 from pipeline.experiments.audit.markets import Law, draw, shuffled_blocks
@@ -20,7 +21,6 @@ from pipeline.experiments.audit.workshop import predicted
 from pipeline.frames import key_by_market
 from pipeline.market.candles import duration
 from pipeline.market.pool import AnyMarket
-from pipeline.stage_configs import Plan
 from registry.conditions import GateConfig
 
 TRADE, RISK = "trade", "risk"

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config import Node
+from pipeline.configuration.stage_configs import Plan
 from pipeline.evaluation.metrics import with_outcomes
 from pipeline.experiments.audit.permuted import block_permuted
+from pipeline.fitting.training import checked_folds, predict_folds
 from pipeline.frames import key_by_market, of_market
 from pipeline.labels.base import Label
 from pipeline.models.base import Samples
 from pipeline.models.calibration import Calibration
 from pipeline.runner import Context
 from pipeline.splits.fold import Fold, Split
-from pipeline.stage_configs import Plan
 from pipeline.stages import features, train
-from pipeline.training import checked_folds, predict_folds
 
 
 def predicted(

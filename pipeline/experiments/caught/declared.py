@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from pipeline.build import build
+from pipeline.configuration.stage_configs import Plan
 from pipeline.features.feature_set import FeatureSet
+from pipeline.fitting.training import labelled_samples
 from pipeline.frames import key_by_market
 from pipeline.labels.base import Label
 from pipeline.market.trades import TradeRule, trade_rows
 from pipeline.models.base import Model, Samples
 from pipeline.models.windows import with_whole_windows
 from pipeline.splits.fold import Fold, Split
-from pipeline.stage_configs import Plan
 from pipeline.stages.features import compute
-from pipeline.training import labelled_samples
 
 Compute = Callable[[pd.DataFrame], pd.DataFrame]
 

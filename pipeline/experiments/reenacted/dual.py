@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from pipeline.build import build
+from pipeline.configuration.stage_configs import Plan
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.backtest import Result, Setup
 from pipeline.evaluation.backtest.windows import WINDOW_DAYS, summary
@@ -45,7 +46,6 @@ from pipeline.experiments.reenacted.figures import (
 )
 from pipeline.experiments.reenacted.published_label import PublishedShort
 from pipeline.market.pool import only_market
-from pipeline.stage_configs import Plan
 
 TEST_SHARE = 0.3
 THRESHOLD = 0.003

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 
 from pipeline.build import build
+from pipeline.configuration.stage_configs import Plan
 from pipeline.errors import ConfigError
 from pipeline.evaluation.trading import Predicted
+from pipeline.fitting.training import checked_folds, labelled_samples, predict_folds
 from pipeline.frames import key_by_market
 from pipeline.labels.base import Label
 from pipeline.models.base import Model, Rows, Samples
 from pipeline.models.windows import with_whole_windows
 from pipeline.splits.fold import Fold, Split
 from pipeline.splits.holdout import Holdout
-from pipeline.stage_configs import Plan
 from pipeline.stages.features import compute
-from pipeline.training import checked_folds, labelled_samples, predict_folds
 
 LONG, SHORT = "long_entry", "short_entry"
 HEADS = (LONG, SHORT)

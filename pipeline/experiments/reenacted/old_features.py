@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from pipeline.build import build
+from pipeline.configuration.stage_configs import Plan
 from pipeline.experiments.reenacted.entries import Head
+from pipeline.fitting.training import labelled_samples
 from pipeline.frames import key_by_market
 from pipeline.labels.base import Label
 from pipeline.models.base import Samples
 from pipeline.models.windows import with_whole_windows
-from pipeline.stage_configs import Plan
-from pipeline.training import labelled_samples
 
 
 def filled_back(features: pd.DataFrame) -> pd.DataFrame:

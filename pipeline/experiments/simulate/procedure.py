@@ -12,22 +12,22 @@ import pandas as pd
 from pipeline.build import TARGET
 from pipeline.code_digest import code_of
 from pipeline.config import Node
+from pipeline.configuration.stage_configs import Plan
 from pipeline.evaluation.chronology import is_chronological
 from pipeline.evaluation.fold_thresholds import with_scales
 from pipeline.evaluation.metrics import score_head, with_outcomes
 from pipeline.evaluation.prediction_paths import mean_over_paths, paths_of
 from pipeline.experiments.simulate.history import Cut
-from pipeline.fold_fits import HeadTask
+from pipeline.fitting.fold_fits import HeadTask
+from pipeline.fitting.training import TrainedHead, checked_folds, train_heads
+from pipeline.fitting.training_facts import head_facts
 from pipeline.frames import encode_frame, key_by_market
 from pipeline.labels.learned import LearnedRule
 from pipeline.market.candles import duration
 from pipeline.market.validation import Validation
 from pipeline.models.bundle import pack
 from pipeline.runner import Context
-from pipeline.stage_configs import Plan
 from pipeline.stages import download, features, labels, train, validate
-from pipeline.training import TrainedHead, checked_folds, train_heads
-from pipeline.training_facts import head_facts
 from registry.files import sha256
 
 TOLD = "turn.json"

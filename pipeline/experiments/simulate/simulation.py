@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.configuration.stage_configs import Plan
 from pipeline.errors import DataError
 from pipeline.evaluation.backtest import Setup
 from pipeline.experiments.simulate.answering import Answering, Answers, Asked
@@ -27,7 +28,6 @@ from pipeline.experiments.simulate.scoring import Outcomes, Scoring
 from pipeline.experiments.simulate.staleness import staleness
 from pipeline.frames import key_by_market
 from pipeline.market.candles import duration
-from pipeline.stage_configs import Plan
 from pipeline.workers import spread
 
 DAY = pd.Timedelta(days=1)

@@ -17,9 +17,9 @@ from filelock import FileLock, Timeout
 from pydantic import Field
 
 from pipeline import log
-from pipeline.choices import merge
-from pipeline.conf_groups import parse_words, read_option
 from pipeline.config import Record
+from pipeline.configuration.choices import merge
+from pipeline.configuration.conf_groups import parse_words, read_option
 from pipeline.errors import ConfigError, RetryLater
 from pipeline.operations.retention import cache_needs, leftovers
 from pipeline.operations.retention.leftovers import REMOVED, age, size

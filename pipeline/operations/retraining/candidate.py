@@ -12,6 +12,7 @@ import pandas as pd
 
 from pipeline.build import TARGET
 from pipeline.config import Node, read_yaml
+from pipeline.configuration.stage_configs import RUN, RunFacts
 from pipeline.errors import StageError
 from pipeline.evaluation.chronology import is_chronological
 from pipeline.evaluation.comparison import OutOfFold
@@ -22,7 +23,6 @@ from pipeline.frames import encode_frame, read_frame
 from pipeline.models.bundle import FILE
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, TOLD, Timing, read_timing
-from pipeline.stage_configs import RUN, RunFacts
 from pipeline.stages import paths
 from registry.card import Card
 from registry.files import sha256

@@ -7,16 +7,16 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.choices import KeptFrom
-from pipeline.compose import compose_run
-from pipeline.conf_groups import parse_words
+from pipeline.configuration.choices import KeptFrom
+from pipeline.configuration.compose import compose_run
+from pipeline.configuration.conf_groups import parse_words
+from pipeline.configuration.stage_configs import plan_run
 from pipeline.errors import ConfigError, nearest
 from pipeline.market.candles import moment
 from pipeline.models.bundle import FILE
 from pipeline.models.kept_head import KeptHead, made_of
 from pipeline.operations.target import Target
 from pipeline.operations.workspace import Workspace
-from pipeline.stage_configs import plan_run
 from pipeline.stages.paths import KEPT
 from registry.manifest import VerifiedBundle
 from registry.pointers import champion

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from pipeline import log
 from pipeline.errors import RetryLater
+from pipeline.fitting.trial import TrialFacts
 from pipeline.live.first_load import require_loadable
 from pipeline.live.task import task_digest
 from pipeline.operations.retraining import candidate as candidates
@@ -27,7 +28,6 @@ from pipeline.operations.target import Target
 from pipeline.operations.versions.processor import cpu_family
 from pipeline.operations.workspace import FOLDER, lock_path, prepare
 from pipeline.stages.paths import QUALITY, REPORT
-from pipeline.trial import TrialFacts
 from registry.evidence import Evidence
 from registry.gate import Verdict
 from registry.history import Pointer

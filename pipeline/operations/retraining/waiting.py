@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pipeline import log
 from pipeline.build import build
-from pipeline.choices import merge
-from pipeline.compose import read_root
-from pipeline.conf_groups import parse_words, read_option
 from pipeline.config import Node
+from pipeline.configuration.choices import merge
+from pipeline.configuration.compose import read_root
+from pipeline.configuration.conf_groups import parse_words, read_option
 from pipeline.market.exchanges.machine import Deadline, Machine
 from pipeline.operations.retraining.positions.base import Patience, Positions, Standing, length
 from pipeline.operations.retraining.positions.none import NoPositions

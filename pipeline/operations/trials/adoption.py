@@ -9,13 +9,13 @@ from typing import cast
 
 from omegaconf import OmegaConf
 
-from pipeline.choices import NONE, RECIPE, Choices
-from pipeline.compose import compose_run, read_recipe, tuned
 from pipeline.config import Node, read_yaml, to_yaml
+from pipeline.configuration.choices import NONE, RECIPE, Choices
+from pipeline.configuration.compose import compose_run, read_recipe, tuned
+from pipeline.configuration.settings import HEADS, words_of
+from pipeline.configuration.stage_configs import Plan, plan_run
+from pipeline.configuration.tune_choice import CHOSEN, GROUP, SET, Tune, lay_under, place
 from pipeline.errors import ConfigError
-from pipeline.settings import HEADS, words_of
-from pipeline.stage_configs import Plan, plan_run
-from pipeline.tune_choice import CHOSEN, GROUP, SET, Tune, lay_under, place
 from registry.files import write_atomic
 from registry.slots import Slot
 

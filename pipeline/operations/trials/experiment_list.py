@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.choices import FILE, Choices, read_choices
-from pipeline.compose import compose_run
 from pipeline.config import Node, read_yaml
+from pipeline.configuration.choices import FILE, Choices, read_choices
+from pipeline.configuration.compose import compose_run
+from pipeline.configuration.stage_configs import plan_run
 from pipeline.errors import ConfigError, StageError, nearest
+from pipeline.fitting.trial import REGISTRY, TrialFacts
 from pipeline.operations.workspace import child_environment
 from pipeline.runner import LOCAL
-from pipeline.stage_configs import plan_run
-from pipeline.trial import REGISTRY, TrialFacts
 from registry.errors import RegistryError
 from registry.slots import Slot
 from registry.trials import count_trials

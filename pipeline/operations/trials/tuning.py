@@ -11,9 +11,10 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from pipeline import log
-from pipeline.choices import LAST, choose
-from pipeline.compose import read_root
-from pipeline.conf_groups import parse_words
+from pipeline.configuration.choices import LAST, choose
+from pipeline.configuration.compose import read_root
+from pipeline.configuration.conf_groups import parse_words
+from pipeline.configuration.stage_configs import Plan
 from pipeline.errors import ConfigError, RetryLater
 from pipeline.experiments.scoring import Frames
 from pipeline.experiments.search_space import read_search
@@ -26,7 +27,6 @@ from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.target import Target, resolve
 from pipeline.operations.trials.adoption import write_tune
 from pipeline.operations.workspace import Workspace, lock_path, prepare
-from pipeline.stage_configs import Plan
 from pipeline.stages import paths
 
 NEEDED = ("features", "labels")

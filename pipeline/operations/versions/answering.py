@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pipeline.choices import RECIPE
 from pipeline.config import Node
+from pipeline.configuration.choices import RECIPE
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.backtest.signals import THRESHOLDS
 from pipeline.evaluation.trading import ROLES

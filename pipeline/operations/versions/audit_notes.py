@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.configuration.stage_configs import Plan
 from pipeline.experiments.audit.plans import digest_of, digest_of_card
 from pipeline.experiments.audit.results import AUDITED, kept
 from pipeline.experiments.audit.run import Audit
-from pipeline.stage_configs import Plan
 from registry.errors import RegistryError
 from registry.slots import Slot
 from registry.versions import Registry

@@ -15,6 +15,7 @@ from pipeline.evaluation.backtest import Profile, Setup
 from pipeline.evaluation.backtest.funding import RecordedFunding
 from pipeline.evaluation.comparison import OutOfFold
 from pipeline.evaluation.trading import Predicted, Trading, trade
+from pipeline.fitting.trial import digest_of
 from pipeline.market.candles import duration
 from pipeline.market.exchanges.base import Market
 from pipeline.market.pool import Pool, member_of, parse_market
@@ -23,7 +24,6 @@ from pipeline.operations.retraining.candidate import out_of_fold_of
 from pipeline.operations.target import UNKNOWN_YET, Target, resolve
 from pipeline.operations.versions.funding_table import read_funding
 from pipeline.operations.versions.serve import serving_slot
-from pipeline.trial import digest_of
 from registry.errors import RegistryError
 from registry.manifest import VerifiedBundle
 from registry.pointers import champion

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.choices import NONE
-from pipeline.compose import read_root
-from pipeline.conf_groups import read_option
-from pipeline.conf_options import options
+from pipeline.configuration.choices import NONE
+from pipeline.configuration.compose import read_root
+from pipeline.configuration.conf_groups import read_option
+from pipeline.configuration.conf_options import options
+from pipeline.configuration.pool_members import with_members
 from pipeline.errors import ConfigError, RetryLater
 from pipeline.market.exchanges.machine import Machine
 from pipeline.market.pool import parse_market
 from pipeline.operations.retraining.waiting import Wanted, serve_when_flat, waiting_for
-from pipeline.pool_members import with_members
 from registry.history import Pointer
 from registry.pending import PENDING, pending
 from registry.pointers import champion

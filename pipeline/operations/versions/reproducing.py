@@ -15,9 +15,10 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.choices import KeptFrom
-from pipeline.compose import compose_run
 from pipeline.config import Node
+from pipeline.configuration.choices import KeptFrom
+from pipeline.configuration.compose import compose_run
+from pipeline.configuration.stage_configs import plan_run
 from pipeline.errors import ConfigError
 from pipeline.models.bundle import FILE
 from pipeline.models.kept_head import KeptHead
@@ -28,7 +29,6 @@ from pipeline.operations.retraining.retrain import CPU, Places
 from pipeline.operations.target import Target, resolve
 from pipeline.operations.versions.processor import cpu_family
 from pipeline.operations.workspace import prepare
-from pipeline.stage_configs import plan_run
 from registry.manifest import REGISTERED, VerifiedBundle
 from registry.slots import Slot
 from registry.versions import Registry

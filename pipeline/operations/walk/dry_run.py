@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.choices import FILE
 from pipeline.config import read_yaml, to_yaml
+from pipeline.configuration.choices import FILE
+from pipeline.configuration.stage_configs import told_files
 from pipeline.experiments.audit.results import audited
 from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.retraining.step_watch import START
@@ -15,7 +16,6 @@ from pipeline.operations.versions.audit_notes import audit_of
 from pipeline.operations.walk import unchanged
 from pipeline.operations.walk.slot_result import SlotResult
 from pipeline.operations.workspace import FOLDER
-from pipeline.stage_configs import told_files
 from registry.pointers import champion
 
 GRAPH = Path("dvc.yaml")

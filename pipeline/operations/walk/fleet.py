@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from pipeline.choices import RECIPE
-from pipeline.conf_options import require_option
 from pipeline.config import Record, read_yaml
+from pipeline.configuration.choices import RECIPE
+from pipeline.configuration.conf_options import require_option
 from pipeline.errors import ConfigError, nearest
 from pipeline.operations.periods import Period, seconds_of
 from pipeline.operations.retraining.step_watch import START, Limits

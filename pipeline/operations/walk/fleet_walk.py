@@ -9,7 +9,7 @@ from functools import partial
 import pandas as pd
 
 from pipeline import log
-from pipeline.compose import read_root
+from pipeline.configuration.compose import read_root
 from pipeline.cores import worker_count
 from pipeline.errors import ConfigError, RetryLater
 from pipeline.operations.caught import Caught

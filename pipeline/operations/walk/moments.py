@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from pipeline.choices import LAST
+from pipeline.configuration.choices import LAST
 from pipeline.errors import RetryLater
 from pipeline.market.candles import duration
 from pipeline.operations.caught import Caught

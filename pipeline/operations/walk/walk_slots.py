@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from pipeline.choices import LAST
+from pipeline.configuration.choices import LAST
 from pipeline.errors import ConfigError
 from pipeline.operations.caught import Caught
 from pipeline.operations.retraining.build_run import How

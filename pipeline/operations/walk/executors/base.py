@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pipeline.build import build
-from pipeline.conf_options import require_option
 from pipeline.config import read_yaml
+from pipeline.configuration.conf_options import require_option
 from pipeline.errors import ConfigError
 
 EXECUTOR = "executor"

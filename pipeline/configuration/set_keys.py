@@ -8,13 +8,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline.build import TARGET, resolve_target
-from pipeline.choices import NONE
-from pipeline.compose import Composed
 from pipeline.config import Node
+from pipeline.configuration.choices import NONE
+from pipeline.configuration.compose import Composed
+from pipeline.configuration.settings import HEAD_GROUPS, HEADS, RUN_GROUPS
+from pipeline.configuration.tune_choice import place
 from pipeline.errors import ConfigError, nearest
 from pipeline.mistakes import fields_at
-from pipeline.settings import HEAD_GROUPS, HEADS, RUN_GROUPS
-from pipeline.tune_choice import place
 
 Found = tuple[str, str, Node, Mapping[str, Any]]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.conf_options import require_option, require_own_name
 from pipeline.config import Node, read_yaml
+from pipeline.configuration.conf_options import require_option, require_own_name
 from pipeline.errors import ConfigError, nearest
 
 GROUP, EXTENDS, WITHOUT, COLUMNS = "features", "extends", "without", "columns"

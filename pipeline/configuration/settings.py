@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pipeline.choices import SCALARS, merge
 from pipeline.config import Node
+from pipeline.configuration.choices import SCALARS, merge
 from pipeline.errors import ConfigError, nearest
 
 HEAD_GROUPS = ("features", "label", "model")

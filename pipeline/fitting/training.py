@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.certification import Certification
 from pipeline.errors import DataError
 from pipeline.evaluation.effective import independent_rows
-from pipeline.fold_fits import (
+from pipeline.fitting.certification import Certification
+from pipeline.fitting.fold_fits import (
     REFIT,
     UNCALIBRATED,
     Fit,
@@ -26,7 +26,7 @@ from pipeline.fold_fits import (
     predict_fold,
     probability_columns,
 )
-from pipeline.importance import Importance, ranked
+from pipeline.fitting.importance import Importance, ranked
 from pipeline.labels.learned import Classes, LearnedLabel, LearnedRule
 from pipeline.models.base import (
     UNLEARNED,

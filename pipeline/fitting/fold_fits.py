@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.certification import (
+from pipeline.fitting.certification import (
     Certification,
     certify,
     last_fold,
     newest_tested,
     unlabelled_rows,
 )
-from pipeline.importance import loss_increases, sampled_rows
+from pipeline.fitting.importance import loss_increases, sampled_rows
 from pipeline.labels.learned import Classes, LearnedRule
 from pipeline.models.base import Fitted, Floats, Model, Report, Rows, Samples
 from pipeline.models.calibration import Calibration, NoCalibration

@@ -8,15 +8,11 @@ from typing import Any
 
 from pipeline import cores
 from pipeline.build import TARGET, resolve_target
-from pipeline.choices import NONE
 from pipeline.code_digest import code_of
-from pipeline.compose import Composed
 from pipeline.config import Node, Record, parse_record, to_yaml
-from pipeline.errors import ConfigError
-from pipeline.evaluation.backtest.profile import Profile
-from pipeline.market.candles import duration, moment
-from pipeline.market.pool import AnyMarket, Pool, parse_market
-from pipeline.parts import (
+from pipeline.configuration.choices import NONE
+from pipeline.configuration.compose import Composed
+from pipeline.configuration.parts import (
     build_exchange,
     build_head,
     checked_lookback,
@@ -27,12 +23,16 @@ from pipeline.parts import (
     trade_rules,
     written_back,
 )
+from pipeline.configuration.set_keys import require_known_keys
+from pipeline.configuration.tune_choice import place
+from pipeline.errors import ConfigError
+from pipeline.evaluation.backtest.profile import Profile
+from pipeline.fitting.trial import LOCAL_KEY, TrialFacts, digest_of
+from pipeline.market.candles import duration, moment
+from pipeline.market.pool import AnyMarket, Pool, parse_market
 from pipeline.runner import LOCAL, TOLD
-from pipeline.set_keys import require_known_keys
 from pipeline.splits.around import with_embargo
 from pipeline.stages import download, evaluate, features, labels, train, validate
-from pipeline.trial import LOCAL_KEY, TrialFacts, digest_of
-from pipeline.tune_choice import place
 from registry.conditions import GateConfig
 from registry.errors import RegistryError
 from registry.files import write_atomic

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import Field
 
 from pipeline.config import Node, Record, read_yaml, to_yaml
+from pipeline.configuration.recipe import Recipe
 from pipeline.errors import ConfigError, nearest
-from pipeline.recipe import Recipe
 from registry.files import write_atomic
 
 RECIPE, MARKET, NONE, LAST, NOW = "recipe", "market", "none", "last", "now"

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.fitting.training import TrainedHead
 from pipeline.labels.learned import LearnedRule
 from pipeline.models.base import Report, Rows, Samples
 from pipeline.models.nested_calibration import CalibrationFit
 from pipeline.splits.fold import Fold, blocks_of
-from pipeline.training import TrainedHead
 
 REFIT = "refit"
 Facts = dict[str, Any]
@@ -38,7 +38,7 @@ def head_facts(samples: Samples, trained: TrainedHead, model: str, lookback: int
         table, ``classes`` in order of the label's index, ``class_shares``, ``paths`` (how often
         a tested row is predicted), ``fits`` (one for each fold, then the refit; moments are open
         times, blocks are unbroken spans of rows; ``calibration`` says on how many out-of-fold rows,
-        or why not), ``importance`` and ``certification`` (`pipeline.certification`).
+        or why not), ``importance`` and ``certification`` (`pipeline.fitting.certification`).
     """
     table, rows = samples.table, len(samples.rows)
     width = len(table.columns)

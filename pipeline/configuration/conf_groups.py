@@ -17,10 +17,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from pipeline.conf_options import require_option, require_own_name
 from pipeline.config import Node, read_yaml
+from pipeline.configuration.conf_options import require_option, require_own_name
+from pipeline.configuration.settings import texts
 from pipeline.errors import ConfigError
-from pipeline.settings import texts
 
 COMPOSING = (  # what Hydra raises on a broken file; AttributeError where it is a list
     HydraException,

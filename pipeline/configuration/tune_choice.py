@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import Field
 
-from pipeline.choices import NONE, RECIPE, Choices
-from pipeline.conf_options import options, require_option
 from pipeline.config import Node, Record, read_yaml
+from pipeline.configuration.choices import NONE, RECIPE, Choices
+from pipeline.configuration.conf_options import options, require_option
+from pipeline.configuration.recipe import Recipe
+from pipeline.configuration.settings import HEAD_GROUPS, HEADS, checked, lay_settings
 from pipeline.errors import ConfigError, nearest
-from pipeline.recipe import Recipe
-from pipeline.settings import HEAD_GROUPS, HEADS, checked, lay_settings
 from registry.errors import RegistryError
 from registry.slots import Slot
 

@@ -9,17 +9,17 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from pipeline.choices import MARKET, NONE, RECIPE, SCALARS, Choices, merge
-from pipeline.conf_groups import compose_words, group_of, option_word, read_option
-from pipeline.conf_options import options
 from pipeline.config import Node, Record, read_yaml
+from pipeline.configuration.choices import MARKET, NONE, RECIPE, SCALARS, Choices, merge
+from pipeline.configuration.conf_groups import compose_words, group_of, option_word, read_option
+from pipeline.configuration.conf_options import options
+from pipeline.configuration.exchange_sources import with_sources
+from pipeline.configuration.extended_sets import with_parent
+from pipeline.configuration.pool_members import with_members
+from pipeline.configuration.recipe import HeadChoice, Recipe
+from pipeline.configuration.settings import HEAD_GROUPS, RUN_GROUPS, checked, over_heads
+from pipeline.configuration.tune_choice import lay_under, read_tune
 from pipeline.errors import ConfigError
-from pipeline.exchange_sources import with_sources
-from pipeline.extended_sets import with_parent
-from pipeline.pool_members import with_members
-from pipeline.recipe import HeadChoice, Recipe
-from pipeline.settings import HEAD_GROUPS, RUN_GROUPS, checked, over_heads
-from pipeline.tune_choice import lay_under, read_tune
 
 
 class Root(Record):
