@@ -106,6 +106,22 @@ def test_knowing_the_state_pays_after_costs_only_where_there_is_an_edge() -> Non
     assert dear < 0
 
 
+def test_a_true_edge_of_bars_is_gone_when_they_are_shuffled() -> None:
+    bars = draw(planted(0.3), 20_000, "1h", np.random.default_rng(2)).candles
+    made = shuffled_blocks(bars, 20_000, 24, np.random.default_rng(1))
+
+    def follows(candles: pd.DataFrame) -> float:
+        moves = returns_of(candles)
+        return float(np.corrcoef(moves[1:], moves[:-1])[0, 1])
+
+    def clusters(candles: pd.DataFrame) -> float:
+        sizes = np.abs(returns_of(candles))
+        return float(np.corrcoef(sizes[1:], sizes[:-1])[0, 1])
+
+    assert follows(bars) > 0.1 > 0.03 > abs(follows(made))
+    assert clusters(made) > clusters(bars) / 2 > 0.05
+
+
 @pytest.mark.real
 def test_recorded_bars_keep_their_shapes_and_lose_their_direction(real_data: Path) -> None:
     bars = recorded(real_data / "upbit" / "KRW-BTC-60m.parquet")

@@ -123,7 +123,8 @@ def shuffled_blocks(
     """Recorded bars, cut into blocks that are chained in another order; none stands there twice.
 
     Each bar keeps its gap, shape and volume; a block keeps the order of its bars, and with it how
-    volatility clusters, while the sign of every block is drawn: what rose may fall instead.
+    volatility clusters. The sign of every bar is drawn, so that what rose may fall instead, and an
+    edge that the recorded bars truly have is gone from them.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ def shuffled_blocks(
     start = block * rng.permutation(len(candles) // block)[: max(rows // block, 1)]
     order = (start[:, None] + np.arange(block)).ravel()
     rows = len(order)
-    sign = np.repeat(rng.choice([-1.0, 1.0], len(start)), block)
+    sign = rng.choice([-1.0, 1.0], rows)
     price = {name: np.log(candles[name].to_numpy()) for name in ("open", "high", "low", "close")}
     before = np.r_[price["open"][0], price["close"][:-1]]
     part = {name: sign * (values - before)[order] for name, values in price.items()}
