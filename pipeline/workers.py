@@ -244,9 +244,10 @@ def _begin(sent: SimpleQueue[Work[Any, Any]]) -> None:
 
 def _end_at_once() -> None:
     """Without taking every imported library down first, which whoever started us would wait for."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    if sys.exc_info()[0] is None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _end_with_parent() -> None:

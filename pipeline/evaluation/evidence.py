@@ -8,11 +8,14 @@ from typing import Any
 
 from pipeline.evaluation.metrics import Scores
 from registry.conditions import FEW, PORTION, GateConfig
-from registry.evidence import ChampionEvidence, Evidence
+from registry.evidence import Certification, ChampionEvidence, Evidence
 from registry.gate import Verdict, judge
 
 UNDECIDABLE = "undecidable"
 MOVED = "direction_effective_rows"
+_CERTIFIED = {name for name, field in Certification.model_fields.items() if field.is_required()} - {
+    "head"
+}
 
 
 def evidence_of(
@@ -100,3 +103,13 @@ def _sentence(verdict: Verdict) -> str:
         return verdict.sentence
     reasons = "; ".join(condition.reason for condition in verdict.conditions)
     return f"Promote, unless a champion stands against it: {reasons}."
+
+
+def certifications(heads: Mapping[str, Mapping[str, Any]]) -> tuple[Certification, ...]:
+    """What is told of refits, by head; one that says only why there is none is none."""
+    told = {name: head.get("certification") or {} for name, head in sorted(heads.items())}
+    return tuple(
+        Certification.model_validate({**each, "head": name})
+        for name, each in told.items()
+        if {*each} >= _CERTIFIED
+    )

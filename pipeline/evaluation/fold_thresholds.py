@@ -53,7 +53,7 @@ def with_fold_thresholds(
     They are those that earned most on the out-of-fold rows whose candle had closed, and whose
     label had ended, before the fold's first row: no model saw these in training, and the fold's
     own training reached as far. Where there are none, as for the first fold, they are the
-    profile's, and so is always the one to leave from.
+    profile's, unless a fold is calibrated; the one to leave from always is.
 
     A calibrated probability and one that is not are of two scales. Where some folds are
     calibrated, only rows of the fold's own scale speak for its thresholds, and a fold without any
@@ -94,8 +94,8 @@ def without_thresholds(signals: pd.DataFrame) -> str:
     last = signals.index[silent][-1]
     return (
         f"{int(silent.sum())} of {len(silent)} candles, the last at {last:%Y-%m-%d %H:%M} UTC, are "
-        "not traded: some folds are calibrated and some are not, and no earlier rows of the same "
-        "scale were there to choose a threshold on."
+        "not traded: no earlier rows of the same scale, calibrated or not, were there to choose a "
+        "threshold on."
     )
 
 

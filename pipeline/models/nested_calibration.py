@@ -77,7 +77,8 @@ class CalibrationFit:
         """The same for a model that was fitted with such class weights."""
         if weights is None or not isinstance(calibration, TakesWeightsBack):
             return self
-        return replace(self, calibrator=calibration.after_weights(weights, self.calibrator))
+        found = calibration.after_weights(weights, self.calibrator)
+        return replace(self, calibrator=found, why_not="" if found else self.why_not)
 
 
 def calibrated_fold(
@@ -101,7 +102,7 @@ def calibrated_fold(
     if np.ptp(own.probability, axis=0).max() < SAME:
         return own.probability, CalibrationFit(why_not="its model says the same of every row")
     if calibration.forgetting is None:
-        learnt = calibrated_on(before, samples, calibration, own.rows)
+        learnt = calibrated_on(before, samples, calibration, own.rows, own.class_weights)
         return _applied(learnt, own.probability), learnt
     judged = _joined([each.learnt_from(calibration) for each in (*before, own)], samples)
     ended, probability = samples.ends_at[judged.rows], own.probability.copy()

@@ -118,7 +118,8 @@ def test_a_true_edge_of_bars_is_gone_when_they_are_shuffled() -> None:
         sizes = np.abs(returns_of(candles))
         return float(np.corrcoef(sizes[1:], sizes[:-1])[0, 1])
 
-    assert follows(bars) > 0.1 > 0.03 > abs(follows(made))
+    assert follows(bars) > 0.1
+    assert abs(follows(made)) < 0.03
     assert clusters(made) > clusters(bars) / 2 > 0.05
 
 
@@ -157,10 +158,10 @@ def judged(verdict: str = "observe", failed: tuple[str, ...] = (), skill: float 
         ("timing", 3, 50, False),
         ("noise", 1, 4, True),
         ("noise", 2, 4, False),
-        ("planted", 40, 50, True),
-        ("planted", 39, 50, False),
-        ("planted", 2, 4, True),
-        ("planted", 1, 4, False),
+        ("planted", 45, 50, True),
+        ("planted", 44, 50, False),
+        ("planted", 3, 4, True),
+        ("planted", 2, 4, False),
         ("planted", 0, 1, False),
     ],
 )
@@ -181,7 +182,7 @@ def test_a_risk_head_is_found_without_a_direction_and_not_without_skill() -> Non
     assert not told({"risk": [judged(failed=("brier_skill",))] * 2})[0].passed
 
 
-def test_a_recipe_that_finds_nine_in_ten_fails_once_in_a_hundred() -> None:
+def test_a_recipe_that_finds_as_many_as_it_should_fails_once_in_a_hundred() -> None:
     rng = np.random.default_rng(4)
     for markets in (2, 4, 10, 20, 50):
         found = rng.binomial(markets, FOUND_SHARE, 200_000)

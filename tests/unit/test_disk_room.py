@@ -32,7 +32,7 @@ def test_room_is_enough_from_the_least_on(tmp_path: Path, monkeypatch: pytest.Mo
     free(monkeypatch, LEAST_BYTES - 1)
     told = shortage([tmp_path])
     assert told is not None
-    assert "the disk ran full" in str(told)
+    assert "no room left" in str(told)
     assert str(tmp_path) in str(told)
 
 
@@ -103,7 +103,7 @@ def test_dvcs_own_word_is_told_only_where_the_disk_is_not_at_fault(
     monkeypatch.setattr(build_run, "_run", failed)
     said = "ERROR: unexpected error - database or disk is full"
     free(monkeypatch, 0)
-    with pytest.raises(RetryLater, match="the disk ran full"):
+    with pytest.raises(RetryLater, match="no room left"):
         build_run.reproduce(Workspace(tmp_path), tmp_path, print)
     free(monkeypatch, LEAST_BYTES)
     with pytest.raises(StageError, match="database or disk is full"):

@@ -23,6 +23,7 @@ from pipeline.configuration.stage_configs import write_plan
 from pipeline.evaluation.evidence import judge_alone
 from pipeline.experiments.audit.plans import digest_of, own_plan
 from pipeline.experiments.audit.results import AUDITED, FOLDER
+from pipeline.experiments.simulate.gate import Candidate as Turned
 from pipeline.experiments.simulate.gate import judged as simulated
 from pipeline.live import first_load
 from pipeline.operations.retraining import judging
@@ -287,10 +288,16 @@ def test_the_conditions_are_listed(
     assert "audited     outcome passed" in shown
 
 
+A_TURN = Turned("2025-01-01", "2025-01-01T00:00:00+00:00")
+
+
 def test_gates_inside_an_audit_and_a_simulation_ask_for_no_audit() -> None:
     given = {"finite": True, "brier_skill_low": 0.1, "direction_skill_low": 0.1}
     evidence = Evidence.model_validate({**given, **SKILL, "balanced_accuracy": 0.5, "classes": 3})
-    alone, turn = judge_alone(evidence, GateConfig()), simulated(evidence, GateConfig(), [])
+    alone, turn = (
+        judge_alone(evidence, GateConfig()),
+        simulated(evidence, GateConfig(), A_TURN, [])[0],
+    )
     assert (alone["verdict"], turn.outcome) == ("promote", "promote")
     names = {each["name"] for each in alone["conditions"]} | {each.name for each in turn.conditions}
     assert AUDITED not in names

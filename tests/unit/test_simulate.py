@@ -17,7 +17,7 @@ from pipeline.evaluation.bootstrap import SEED, drawn_sums, interval
 from pipeline.evaluation.comparison import OutOfFold
 from pipeline.experiments.simulate.answering import Answers, key_of, said_by
 from pipeline.experiments.simulate.fitting import FittedTurn
-from pipeline.experiments.simulate.gate import Decision, judged
+from pipeline.experiments.simulate.gate import Candidate, Decision, judged
 from pipeline.experiments.simulate.history import History
 from pipeline.experiments.simulate.losses import Losses, blocks_of_days
 from pipeline.experiments.simulate.money import paired
@@ -37,7 +37,7 @@ from pipeline.experiments.simulate.scoring import Outcomes, Scoring
 from pipeline.experiments.simulate.staleness import staleness
 from pipeline.market.holes import missing_between
 from registry.conditions import GateConfig
-from registry.evidence import Evidence
+from registry.evidence import ChampionEvidence, Evidence
 from tests.stored import MARKET, candles
 
 START = pd.Timestamp("2025-01-01T00:00Z")
@@ -266,7 +266,35 @@ def test_the_gate_is_asked_as_a_retrain_asks_it() -> None:
         finite=False, effective_rows=99, brier_skill=0.1, brier_skill_low=0.1,
         balanced_accuracy=0.5, classes=3,
     )  # fmt: skip
-    assert judged(evidence, GateConfig(), []).outcome == "refuse"
+    verdict, draw = judged(evidence, GateConfig(), made_on(1), [])
+    assert (verdict.outcome, draw) == ("refuse", None)
+
+
+def test_a_simulated_slot_draws_its_portions_as_a_slot_does() -> None:
+    skilled = Evidence(
+        finite=True, effective_rows=99, brier_skill=0.1, brier_skill_low=0.1, brier_skill_p=0.02,
+        direction_skill=0.1, direction_skill_low=0.1, direction_skill_p=0.02,
+        balanced_accuracy=0.5, classes=3,
+    )  # fmt: skip
+    decided: list[Decision] = []
+    against = ChampionEvidence(version="v0001", mode="observe", comparable=False)
+    for day in range(1, 61):
+        evidence = skilled.model_copy(update={"champion": against if decided else None})
+        verdict, draw = judged(evidence, GateConfig(), made_on(day), decided)
+        assert verdict.outcome == "observe"
+        assert (verdict.due is None) == (draw is not None)
+        decided.append(Decision(day, verdict.outcome, "", day, "observe", draw))
+    assert [each.turn for each in decided if each.draw] == [1, 32]
+    lucky = skilled.model_copy(update={"brier_skill_p": 1e-4, "direction_skill_p": 1e-4})
+    assert judged(lucky, GateConfig(), made_on(1), [])[0].outcome == "promote"
+    lucky = lucky.model_copy(update={"champion": against})
+    assert judged(lucky, GateConfig(), made_on(61), decided)[0].outcome == "observe"
+    assert judged(lucky, GateConfig(), made_on(63), decided)[0].outcome == "promote"
+
+
+def made_on(day: int) -> Candidate:
+    moment = START + pd.Timedelta(days=day)
+    return Candidate(f"t{day}", moment.isoformat())
 
 
 def test_a_verdict_is_one_sentence_with_a_word_for_each_measure() -> None:

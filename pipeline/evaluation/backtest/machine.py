@@ -3,8 +3,8 @@
 In each candle, in this order: funding that fell due since the candle before is paid; positions
 held leave at the open (a gap beyond a level, the holding limit, a signal of the close before);
 an order of the close before is filled at the open; levels are met inside the candle; signals are
-read at the close. Equity starts at 1. Every array is read at every candle, needed or not: one
-that is taken up again after a while costs more than reading it all along.
+read at the close. Equity starts at 1. Prices, entry signals and sizes are read at every
+candle, needed or not: what is taken up again after a while costs more than reading it all along.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from pipeline.market.candles import duration
 
 RISK_LABEL = "high_vol"
 AS_OF = "2026-01-01T00:00Z"  # simulated markets have their own time; this one is never read
+AUDIT = "pipeline.experiments.audit.run"
 STAGES = ("features", "labels", "train", "evaluate")
 TEST_SHARE = 0.5  # of a market's rows: what is learned and what is judged are worth the same
 HORIZON = 24  # candles that the risk head looks ahead
@@ -67,6 +68,7 @@ def _digest(stages: Mapping[str, Any], gate: Any, code: Mapping[str, str]) -> st
     train = {key: value for key, value in stages["train"].items() if key != "kept"}
     told = {"features": stages["features"], "labels": stages["labels"], "train": train}
     told |= {"gate": gate, "code": {stage: code[stage] for stage in STAGES}}
+    told |= {"audit": code_of([AUDIT], []).digest}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 

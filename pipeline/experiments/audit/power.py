@@ -18,7 +18,7 @@ EDGE = 0.15  # correlation of the planted state with the return of the next cand
 WEAKER = (0.10, 0.075, 0.05)
 FIRST_SEED = {"noise": 1, "timing": 10_001, "bars": 20_001, "planted": 30_001, "shuffled": 40_001}
 MOST = {"shuffled": 0.05, "noise": 0.05, "bars": 0.05, "timing": 0.04}  # shares promoted
-FOUND_SHARE = 0.9  # of all markets of its law that a recipe is to find
+FOUND_SHARE = 0.97  # of all markets of its law that a recipe is to find
 UNLUCKY = 0.01  # chance that a recipe which finds just so many fails on those that were drawn
 BLIND = "no head tells sell from buy, so the gate lets none trade"
 
@@ -114,7 +114,8 @@ def least_found(markets: int) -> int:
     """Fewest markets found that do not speak against a recipe that finds `FOUND_SHARE` of all.
 
     The count among markets drawn alone is binomial; less than this comes by bad luck with a
-    probability of `UNLUCKY` at most. It is never 0, so that finding nothing always fails.
+    probability of `UNLUCKY` at most, from two markets on. It is never 0, so that finding nothing
+    always fails.
 
     Examples
     --------

@@ -78,8 +78,9 @@ def command(words: str) -> str:
 
 
 def misses_audit(verdict: Verdict) -> bool:
-    """Whether an audit was asked for and there was none."""
-    return any(each.name == AUDITED and each.value is None for each in verdict.conditions)
+    """Whether there was no audit, and nothing but an audit is missing."""
+    failed = [each for each in verdict.conditions if not each.passed]
+    return len(failed) == 1 and failed[0].name == AUDITED and failed[0].value is None
 
 
 def with_audit(verdict: Verdict, evidence: Evidence, condition: Condition) -> Verdict:

@@ -17,10 +17,10 @@ from pipeline.experiments.audit.workshop import Workshop
 from pipeline.fitting.fold_fits import HeadTask, PredictedFold, predict_fold
 from pipeline.models.base import Files, Fitted, Model, Rows, Samples
 from pipeline.models.calibration import Calibration
+from pipeline.models.class_weight import ClassWeight
 from pipeline.models.nested_calibration import OutOfFoldRows, calibrated_fold
 from pipeline.splits.fold import Fold
 
-MOST_FITS = 3  # folds that are fitted again, the newest among them
 Saved = dict[str, bytes]
 
 
@@ -35,6 +35,11 @@ class Recorder:
     def lookback(self) -> int:
         """Rows, the newest included, that one prediction sees."""
         return self.model.lookback
+
+    @property
+    def class_weight(self) -> ClassWeight:
+        """How classes are weighed, as calibration takes it back."""
+        return getattr(self.model, "class_weight", "none")
 
     def fit(self, samples: Samples, rng: np.random.Generator) -> Fitted:
         """Note the rows, and fit."""
@@ -174,4 +179,4 @@ def _chosen(folds: int) -> set[int]:
     >>> sorted(_chosen(8)), _chosen(1)
     ([0, 4, 7], {0})
     """
-    return set(sorted({0, folds // 2, folds - 1})[-MOST_FITS:])
+    return {0, folds // 2, folds - 1}

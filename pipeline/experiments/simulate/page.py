@@ -102,7 +102,7 @@ def _verdict(found: Simulated, facts: dict[str, Any]) -> Html:
 def _headline(found: Simulated) -> str:
     """What it came to in money, against never retraining and against staying out."""
     words = [each.words[MONEY] for each in (found.rivals[0], found.rivals[-1])]
-    return next((word for word in ("worse", "better") if word in words), "undecidable")
+    return next((word for word in ("worse", "better", "undecidable") if word in words), words[0])
 
 
 def _counted(facts: dict[str, Any], outcome: str) -> int:

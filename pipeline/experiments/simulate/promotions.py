@@ -14,12 +14,13 @@ from pipeline.code_digest import code_of
 from pipeline.errors import DataError
 from pipeline.evaluation.backtest import Setup
 from pipeline.evaluation.comparison import NO_ROWS, OutOfFold, after, compare
-from pipeline.evaluation.evidence import evidence_of
+from pipeline.evaluation.evidence import certifications, evidence_of
+from pipeline.evaluation.likeness import likeness
 from pipeline.evaluation.metrics import mean_over_heads
 from pipeline.evaluation.money_comparison import common_moments, compare_money, spoken
 from pipeline.experiments.simulate.answering import Answering, Answers, Asked
 from pipeline.experiments.simulate.fitting import SHORT, STAMP, FittedTurn
-from pipeline.experiments.simulate.gate import Decision, Mode, judged
+from pipeline.experiments.simulate.gate import Candidate, Decision, Mode, judged
 from pipeline.market.candles import duration
 from registry.conditions import GateConfig
 from registry.evidence import ChampionEvidence, Evidence, MoneyEvidence
@@ -92,11 +93,12 @@ def _decision(
         stays = (before.champion, before.mode)
         return Decision(number, "failed", f"No candidate: {candidate.why_not}", *stays)
     evidence = _evidence(judging, candidate, fitted, before)
-    verdict = judged(evidence, judging.gate, decided)
+    test = Candidate(candidate.turn.version, candidate.turn.as_of.isoformat())
+    verdict, draw = judged(evidence, judging.gate, test, decided)
     champion, mode = before.champion, before.mode
     if verdict.outcome != "refuse":
         champion, mode = number, "trade" if verdict.outcome == "promote" else "observe"
-    return Decision(number, verdict.outcome, verdict.sentence, champion, mode)
+    return Decision(number, verdict.outcome, verdict.sentence, champion, mode, draw)
 
 
 def _evidence(
@@ -107,7 +109,8 @@ def _evidence(
         against = _against(judging, candidate, fitted, (before.champion, before.mode or "observe"))
     classes = [len(names) for names in judging.answering.procedure.classes.values()]
     flat = mean_over_heads(candidate.scores)
-    return evidence_of(candidate.scores, flat, classes, candidate.chronological, against)
+    found = evidence_of(candidate.scores, flat, classes, candidate.chronological, against)
+    return found.model_copy(update={"certified": certifications(candidate.heads)})
 
 
 def _against(
@@ -128,6 +131,7 @@ def _against(
         mode=standing[1],
         **asdict(found),
         money=_money(judging, ours, theirs),
+        likeness=likeness(ours, theirs),
     )
 
 

@@ -86,7 +86,7 @@ def reproduce(
     if code != 0:
         if watch.late:
             raise watch.too_late(workspace.folder)
-        raise shortage(_written(workspace, home)) or _failure(workspace, lines)
+        raise _told(workspace) or shortage(_written(workspace, home)) or _untold(workspace, lines)
     return BuildReport(tuple(ran))
 
 
@@ -168,13 +168,18 @@ def _stages(
             yield stage
 
 
-def _failure(workspace: Workspace, lines: list[str]) -> VintageError | RegistryError:
+def _told(workspace: Workspace) -> VintageError | RegistryError | None:
+    """What the stage that failed said of it; None where it could not."""
     path = workspace.path(FAILURE)
-    if path.is_file():
-        told = json.loads(path.read_text())
-        if told["exit_code"] == RegistryError.exit_code:
-            return RegistryError(told["message"])
-        return told_by_stage(told["message"], told["exit_code"])
+    if not path.is_file():
+        return None
+    told = json.loads(path.read_text())
+    if told["exit_code"] == RegistryError.exit_code:
+        return RegistryError(told["message"])
+    return told_by_stage(told["message"], told["exit_code"])
+
+
+def _untold(workspace: Workspace, lines: list[str]) -> VintageError:
     errors = [line for line in lines if line.lower().startswith("error")]
     found = errors[0] if errors else " ".join(lines[-3:])
     if refused := told_by_system(found):

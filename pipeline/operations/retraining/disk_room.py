@@ -22,6 +22,15 @@ from pipeline.operations.retraining.step_watch import LATE_PATIENCE_SECONDS, sto
 
 LEAST_BYTES = 8 * 2**20
 EVERY_SECONDS = 1.0
+PASSING = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.EMFILE,
+}
 SYSTEM = re.compile(r"\[Errno (?P<number>\d+)\] (?P<what>[^:\[\]]+): '(?P<where>[^']*)'")
 
 
@@ -37,7 +46,7 @@ def shortage(folders: Sequence[Path]) -> RetryLater | None:
             return from_system(OSError(number, os.strerror(number), str(folder)))
         if (free := shutil.disk_usage(folder).free) < LEAST_BYTES:
             return RetryLater(
-                "the disk ran full during the build, which was ended; the champion stays",
+                "the build has no room left on this disk; it is over, and the champion stays",
                 where=str(folder),
                 found=f"{free / 2**20:.1f} MiB free",
                 expected=f"at least {LEAST_BYTES / 2**20:.0f} MiB",
@@ -47,7 +56,7 @@ def shortage(folders: Sequence[Path]) -> RetryLater | None:
 
 
 def told_by_system(line: str) -> RetryLater | None:
-    """What a line says that passes on an error of the operating system; None where it does not.
+    """What a line says of a disk that is full, locked or failing; None where it does not.
 
     Examples
     --------
@@ -56,7 +65,7 @@ def told_by_system(line: str) -> RetryLater | None:
 VINTAGE_HOME to one that is.
     """
     found = SYSTEM.search(line)
-    if found is None:
+    if found is None or int(found["number"]) not in PASSING:
         return None
     return from_system(OSError(int(found["number"]), found["what"], found["where"]))
 

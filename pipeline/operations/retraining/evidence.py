@@ -9,7 +9,7 @@ from pipeline import log
 from pipeline.errors import VintageError
 from pipeline.evaluation.backtest import Setup
 from pipeline.evaluation.comparison import NO_ROWS, Difference
-from pipeline.evaluation.evidence import evidence_of
+from pipeline.evaluation.evidence import certifications, evidence_of
 from pipeline.evaluation.likeness import likeness
 from pipeline.frames import read_frame
 from pipeline.market.candles import moment
@@ -21,15 +21,12 @@ from pipeline.operations.versions.later_rows import later_side
 from pipeline.stages.paths import TRAINING_REPORT
 from registry.budget import Asked
 from registry.errors import RegistryError
-from registry.evidence import Certification, ChampionEvidence, Evidence
+from registry.evidence import ChampionEvidence, Evidence
 from registry.history import Pointer
 from registry.lineage import Kinship, kinship
 from registry.manifest import VerifiedBundle
 from registry.versions import Registry
 
-CERTIFIED = {name for name, field in Certification.model_fields.items() if field.is_required()} - {
-    "head"
-}
 APART = "it is not held against the champion, which is damaged or of another feed"
 
 
@@ -46,19 +43,9 @@ def evidence_on(
     classes = [len(head.classes) for head in built.out_of_fold.values()]
     chronological = all(head.chronological for head in built.out_of_fold.values())
     found = evidence_of(built.scores, built.metrics, classes, chronological)
-    told = {"champion": against[0] if against else None, "certified": _certified(built)}
+    refits = certifications(json.loads(built.files[TRAINING_REPORT.name])["heads"])
+    told = {"champion": against[0] if against else None, "certified": refits}
     return found.model_copy(update=told), asked
-
-
-def _certified(built: Candidate) -> tuple[Certification, ...]:
-    """What the training report tells of refits; one that says only why there is none is none."""
-    heads = json.loads(built.files[TRAINING_REPORT.name])["heads"]
-    told = {name: head.get("certification") or {} for name, head in sorted(heads.items())}
-    return tuple(
-        Certification.model_validate({**each, "head": name})
-        for name, each in told.items()
-        if {*each} >= CERTIFIED
-    )
 
 
 def _against(

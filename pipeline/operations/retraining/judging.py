@@ -20,6 +20,7 @@ from registry.events import JUDGED
 from registry.evidence import Evidence, keep_evidence, kept_evidence
 from registry.gate import Standing, Verdict, judge
 from registry.history import Pointer
+from registry.pending import pending
 from registry.pointers import history
 from registry.slots import Slot
 from registry.standing import spend, standing
@@ -62,6 +63,9 @@ def judgement(
     stood = standing(registry, target.slot, asked._replace(version=version), gate)
     verdict = with_audit(judge(evidence, gate, stood), evidence, condition)
     counts = first is not None or not _moves(registry, target.slot, version)
+    if condition.value is False and before and before.version == version and before.mode == "trade":
+        told = f"{verdict.sentence} It is the champion, and is let observe from now on."
+        verdict, counts = verdict.model_copy(update={"demotes": True, "sentence": told}), True
     return Judgement(version, evidence, stood, verdict, audit, counts, first is not None)
 
 
@@ -101,6 +105,9 @@ def _let_in_without(
     evidence = kept_evidence(registry.root, slot, version)
     judged = [each for each in registry.events(slot, version) if each.get("event") == JUDGED]
     moved = {*_moves(registry, slot, version)}
+    waits = pending(registry, slot)
+    if waits and waits.version == version:
+        return None
     if evidence is None or not judged or moved != {(RETRAIN, "observe")}:
         return None
     last = judged[-1]

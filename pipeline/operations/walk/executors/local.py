@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -63,7 +64,7 @@ class _Begun:
         reader, writer = context.Pipe(duplex=False)
         given = self.work, self.tasks[number], writer, dict(os.environ)
         process = context.Process(target=_serve, args=given)
-        with log.environment(THREADS):
+        with log.environment({**THREADS, **_imports()}):
             process.start()
         writer.close()
         self.running[reader] = number, process
@@ -105,6 +106,12 @@ def _shared(begun: _Begun, together: int, attempts: int) -> Iterator[tuple[int, 
             else:
                 log.event("slot_process_lost", log.WARNING, task=number, attempt=tried[number])
                 waiting.append(number)
+
+
+def _imports() -> dict[str, str]:
+    """Where this process imports from, whatever lies in the current folder."""
+    places = os.pathsep.join(place or str(Path.cwd()) for place in sys.path)
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": places}
 
 
 def _context(module: str) -> Any:
