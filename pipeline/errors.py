@@ -91,14 +91,16 @@ def paragraph(
     --------
     >>> print(paragraph("unknown model", where="params.yaml", fix="choose lightgbm"))
     unknown model (params.yaml). To do: choose lightgbm.
+    >>> print(paragraph("unknown flag '--jsno'", fix="did you mean --json?"))
+    unknown flag '--jsno'. To do: did you mean --json?
     """
     what, where, found, expected, fix = map(_plain, (what, where, found, expected, fix))
-    text = f"{what} ({where})." if where else f"{what}."
+    text = f"{what} ({where})." if where else _ended(what)
     if found and expected:
-        text += f" Found: {found}; expected: {expected}."
+        text += _ended(f" Found: {found}; expected: {expected}")
     elif found or expected:
-        text += f" Found: {found}." if found else f" Expected: {expected}."
-    return f"{text} To do: {fix}." if fix else text
+        text += _ended(f" Found: {found}" if found else f" Expected: {expected}")
+    return _ended(f"{text} To do: {fix}") if fix else text
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:
@@ -150,6 +152,10 @@ def _plain(text: str) -> str:
     told = "".join(char if char.isprintable() else _visible(char) for char in text)
     half = LONGEST // 2
     return told if len(told) <= LONGEST else f"{told[:half]} … {told[-half:]}"
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _visible(char: str) -> str:

@@ -58,6 +58,13 @@ def main(
     return RegistryError.exit_code
 
 
+def verbs() -> tuple[str, ...]:
+    """The commands, in the order of the help."""
+    commands = argparse.ArgumentParser().add_subparsers()
+    _add_all(commands)
+    return tuple(commands.choices)
+
+
 def default_root() -> Path:
     """Where the registry of this checkout lies.
 
@@ -105,10 +112,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--root", type=Path, help="default: models/registry of the checkout")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_all(commands)
+    return parser
+
+
+def _add_all(commands: Any) -> None:
     _looking(commands)
     _moving(commands)
     _keeping(commands)
-    return parser
 
 
 def _looking(commands: Any) -> None:

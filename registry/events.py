@@ -63,6 +63,18 @@ def promoted_by_gate(events: Iterable[Mapping[str, Any]]) -> bool:
     return bool(words) and words[-1] == "promote"
 
 
+def last_word(events: Iterable[Mapping[str, Any]]) -> str:
+    """What the gate said of a version last, in lines; empty where it never judged it.
+
+    Examples
+    --------
+    >>> last_word([{"event": "judged", "sentence": "Promote: …"}])
+    'Promote: …'
+    """
+    words = [event.get("sentence") for event in events if event.get("event") == JUDGED]
+    return textwrap.fill(cell(words[-1]), WIDTH, break_on_hyphens=False) if any(words[-1:]) else ""
+
+
 def condition_rows(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row for each condition of the gate's last word on a version.
 

@@ -242,7 +242,8 @@ def refused(
     told = [("Found", found), ("expected" if found else "Expected", expected)]
     clause = "; ".join(f"{word}: {text}" for word, text in told if text)
     parts = [f"{what} ({where})" if where else what, clause, f"To do: {fix}" if fix else ""]
-    return RegistryError(" ".join(f"{part}." for part in parts if part))
+    ended = (part if part[-1] in ".?!" else f"{part}." for part in parts if part)
+    return RegistryError(" ".join(ended))
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

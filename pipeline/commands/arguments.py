@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pipeline
+from pipeline.configuration.choices import KEYS, unknown_key
 from pipeline.errors import ConfigError
 
 
@@ -55,6 +56,20 @@ def parse(made: Parser, argv: Sequence[str]) -> argparse.Namespace:
             hint = f"choices have no dashes: {unknown[0].lstrip('-')}"
         raise ConfigError(f"unknown flag '{unknown[0]}'", where=made.prog, fix=hint)
     return known
+
+
+def require_known(words: Sequence[str], own: Sequence[str]) -> None:
+    """Refuse a mistyped key, naming the nearest; `own` are words of the verb alone.
+
+    Raises
+    ------
+    ConfigError
+        Naming it.
+    """
+    for word in words:
+        key, _, value = word.partition("=")
+        if key.isidentifier() and "=" in word and key not in (*KEYS, *own):
+            raise unknown_key(key, value, own)
 
 
 def checkout() -> Path:

@@ -87,9 +87,10 @@ def _story(slot: Slot, found: LiveCompared, since: pd.Timestamp | None) -> str:
         parts.append(told("damaged", f"left out of the log: {', '.join(found.damaged)}."))
     if found.left_out:
         why_not = "; ".join(f"{head}: {why}" for head, why in found.left_out.items())
-        parts.append(told("left out", f"{why_not}."))
+        parts.append(told("left out", f"{why_not.rstrip('.')}."))
     if not found.together.comparable:
-        return "\n\n".join([*parts, f"They cannot be compared yet: {found.together.why_not}."])
+        why_not = found.together.why_not.rstrip(".")
+        return "\n\n".join([*parts, f"They cannot be compared yet: {why_not}."])
     names = {"version": found.version, "against": found.against}
     scores = [table(list(_scores(found))), told("columns", SCORED.format(**names))]
     verdicts = [told("verdict", _verdict(found))]

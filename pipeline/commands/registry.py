@@ -11,14 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry.__main__ import default_root
+from pipeline.errors import ConfigError, nearest
+from registry.__main__ import default_root, verbs
 from registry.__main__ import main as registry_main
 from registry.files import refused
 from registry.history import Mode, Pointer
 from registry.pointers import champion
 from registry.slots import CHAMPION, Slot
 from registry.tables import table
-from registry.verbs.telling import reason
+from registry.verbs.telling import ME, reason
 from registry.versions import Registry
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ def main(argv: Sequence[str]) -> int:
     """Run one command of the registry."""
     if argv and argv[0] == COMPARE:
         return _compare(argv[1:])
+    known = (COMPARE, *verbs())
+    if argv and not argv[0].startswith("-") and argv[0] not in known:
+        raise ConfigError(f"unknown verb '{argv[0]}'", where=ME, fix=nearest(argv[0], known))
     own = [word for word in argv if word.startswith(POSITIONS) and "=" in word]
     if own and "--when-flat" not in argv:
         raise refused("positions are asked for with promote --when-flat alone", found=own[0])
@@ -145,7 +149,7 @@ def _table(compared: Compared) -> str:
     money = told("money", compared.money.sentence(compared.version, compared.against))
     if not compared.together.comparable:
         by = " by log loss" if compared.money.comparable else ""
-        why_not = compared.together.why_not
+        why_not = compared.together.why_not.rstrip(".")
         said = f"{compared.version} and {compared.against} cannot be compared{by}: {why_not}."
         return f"{said}\n\n{money}" if by else said
     parts = compared.heads if len(compared.heads) > 1 else {}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pipeline.commands.arguments import checkout, parse, parser, with_words
+from pipeline.commands.arguments import checkout, parse, parser, require_known, with_words
 from pipeline.commands.console import progress, told
 from pipeline.commands.head_figures import score_lines
-from pipeline.commands.retrain_walk import is_walk, require_known, walk_slots, with_walk_flags
+from pipeline.commands.retrain_walk import OWN_WORDS, is_walk, walk_slots, with_walk_flags
 from pipeline.config import home
 from pipeline.errors import GateError, RetryLater
 from pipeline.evaluation.metrics import is_constant
@@ -31,6 +32,7 @@ from pipeline.operations.walk.fetching import is_short, mark_short
 from pipeline.operations.walk.single_run import reported
 
 ROWS_FROM = "rows_from_"
+SAME = "nothing changed; it is the champion already"
 EXAMPLES = (
     "vintage retrain recipe=demo",
     "vintage retrain recipe=upbit_hourly exchange=replay market=KRW-SOL exchange.root=FOLDER",
@@ -60,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     switch = Switch(feed=asked.switch_feed, task=asked.switch_task)
     if is_walk(asked):
         return walk_slots(asked, switch)
-    require_known(asked.words)
+    require_known(asked.words, OWN_WORDS)
     now = pd.Timestamp.now(tz="UTC")
     with progress("retrain") as show:
         words, own = without_positions(asked.words)
@@ -129,7 +131,7 @@ def _story(outcome: Outcome) -> str:
         *_learned(outcome),
         *_members(outcome),
         "",
-        told("verdict", outcome.verdict.sentence),
+        told("verdict", outcome.sentence),
         *_gate(outcome),
         *_against(outcome),
         *_waited(outcome),
@@ -146,7 +148,8 @@ def _gate(outcome: Outcome) -> list[str]:
     """Names of the gate's conditions, those that hold and those that do not."""
     names: dict[bool, list[str]] = {True: [], False: []}
     for each in outcome.verdict.conditions:
-        names[each.passed].append(each.name)
+        if each not in outcome.against_itself:
+            names[each.passed].append(each.name)
     parts = {"holds": names[True], "fails": names[False]}
     return [told(name, ", ".join(each)) for name, each in parts.items() if each]
 
@@ -178,11 +181,11 @@ def _against(outcome: Outcome) -> list[str]:
 
 def _waited(outcome: Outcome) -> list[str]:
     """What the swap waits for, and what became of a version that waited before."""
-    lines = [told("waited", f"{outcome.waited}.")] if outcome.waited else []
+    lines = [told("waited", f"{outcome.waited.rstrip('.')}.")] if outcome.waited else []
     if served := outcome.served.pending:
         until = _day(outcome.served.until)
         again = f"the next retrain puts it into service when flat, until {until} UTC"
-        lines.append(told("pending", f"{served}; {again}."))
+        lines.append(told("pending", f"{served.rstrip('.')}; {again}."))
     return lines
 
 
@@ -218,16 +221,20 @@ def _from_others(quality: dict[str, Any], feed: str) -> str:
 
 def _headline(outcome: Outcome) -> str:
     if outcome.served.pending:
-        return f"pending: the market is not flat, {outcome.before or 'no version'} stays champion"
+        return f"pending: the market is not flat, {_champion(outcome)}"
     if outcome.anew:
         return f"{_mode(outcome)}, judged anew with its audit"
     if outcome.before == outcome.version:
-        return "nothing changed; it is the champion already"
+        return f"{outcome.version} waited, and is the champion now" if outcome.came else SAME
     if outcome.pointer and outcome.pointer.version != outcome.version and not _refused(outcome):
         return f"nothing new; it was in service before, and {outcome.before} stays champion"
     if _refused(outcome):
-        return f"refused; {outcome.before or 'no version'} stays champion"
+        return f"refused; {_champion(outcome)}"
     return f"{_mode(outcome)}{f', after {outcome.before}' if outcome.before else ''}"
+
+
+def _champion(outcome: Outcome) -> str:
+    return f"{outcome.before} stays champion" if outcome.before else "there is no champion yet"
 
 
 def _mode(outcome: Outcome) -> str:
@@ -262,8 +269,9 @@ def _next(outcome: Outcome) -> list[str]:
 def _steps(outcome: Outcome) -> list[str]:
     served = [f"  vintage predict {_predicted(outcome)}"] * bool(outcome.pointer)
     if outcome.served.pending:
+        words = shlex.join(["--when-flat", *outcome.target.waiting.words])
         slot = f"{outcome.target.slot} {outcome.version}"
-        return ["Next:", f"  vintage registry promote {slot} --when-flat positions=…", *served]
+        return ["Next:", f"  vintage registry promote {slot} {words}", *served]
     if _refused(outcome):
         served = [f"{line}   # {outcome.before}, the champion" for line in served]
         shown = f"  vintage registry show {outcome.target.slot} {outcome.version}"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.commands.arguments import Parser, checkout
+from pipeline.commands.arguments import Parser, checkout, require_known
 from pipeline.commands.console import progress
 from pipeline.config import home
-from pipeline.configuration.choices import KEYS, LAST, unknown_key
+from pipeline.configuration.choices import LAST, unknown_key
 from pipeline.configuration.conf_groups import parse_words
 from pipeline.errors import ConfigError
 from pipeline.market.exchanges.machine import Machine
@@ -31,6 +31,7 @@ from pipeline.operations.walk.slot_run import Mode
 from pipeline.operations.walk.walk_slots import Asked
 
 OWN = (FLEET, EXECUTOR)
+OWN_WORDS = (*OWN, GROUP, SKIP)
 WORKERS = "workers"
 SLOTS_OWN = ("recipe", "market")
 LOCAL = "local"
@@ -63,23 +64,9 @@ def is_walk(asked: argparse.Namespace) -> bool:
     return bool({key.partition(".")[0] for key in keys} & {*OWN}) or any(flags)
 
 
-def require_known(words: Sequence[str]) -> None:
-    """Refuse a mistyped key, naming the nearest of this verb, too.
-
-    Raises
-    ------
-    ConfigError
-        Naming it.
-    """
-    for word in words:
-        key, _, value = word.partition("=")
-        if key.isidentifier() and "=" in word and key not in (*KEYS, *OWN, GROUP, SKIP):
-            raise unknown_key(key, value, (*OWN, GROUP, SKIP))
-
-
 def walk_slots(asked: argparse.Namespace, switch: Switch) -> int:
     """Walk a fleet, or one slot as flags say; the worst exit code."""
-    require_known(asked.words)
+    require_known(asked.words, OWN_WORDS)
     mode = _mode(asked)
     chosen, positions = without_positions(asked.words)
     words = _Words.read(chosen)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.commands.arguments import checkout, parse, parser, with_words
+from pipeline.commands.arguments import checkout, parse, parser, require_known, with_words
 from pipeline.commands.console import progress
 from pipeline.commands.simulate_words import story
 from pipeline.config import home
@@ -27,7 +27,7 @@ from pipeline.fitting.trial import REGISTRY, TrialFacts
 from pipeline.market.candles import moment
 from pipeline.market.store import Series
 from pipeline.market.sync import How, sync
-from pipeline.operations.target import Target, resolve
+from pipeline.operations.target import Target, require_past, resolve
 from pipeline.stages import download
 from registry.files import write_atomic
 
@@ -47,9 +47,11 @@ def main(argv: Sequence[str]) -> int:
     made.add_argument("--page", type=Path, metavar="FILE", help="where the page is written")
     made.add_argument("--json", action="store_true", help="print one JSON object")
     asked = parse(with_words(made), argv)
+    require_known(asked.words, OWN)
     span, words = span_of(asked.words)
     with progress("simulate", logged=True) as show, _resumable(argv):
         now = pd.Timestamp.now(tz="UTC")
+        require_past(span.last, now, "to")
         target = resolve([*words, f"as_of={span.last}"], checkout() / "conf", home(), now, show)
         TrialFacts.of_local(target.plan.local, "compose").count(home() / REGISTRY, "simulate")
         found = simulate(_given(target, span, now, show))

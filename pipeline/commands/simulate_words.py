@@ -27,9 +27,13 @@ def _head(facts: dict[str, Any]) -> Iterator[str]:
     yield f"{facts['slot']}: {facts['verdict']}\n"
     yield told(
         "simulated",
-        f"{len(facts['turns'])} retrains, one every {facts['every']}, {span}; "
+        f"{_retrains(len(facts['turns']))}, one every {facts['every']}, {span}; "
         f"{facts['retrained_now']} made now, {kept} kept from before",
     )
+
+
+def _retrains(count: int) -> str:
+    return f"{count} {'retrain' if count == 1 else 'retrains'}"
 
 
 def _policies(facts: dict[str, Any]) -> Iterator[str]:

@@ -158,13 +158,29 @@ def open_target(
     """Find the slot that words name, without asking its exchange; see `resolve`."""
     chosen = choose(read_root(conf).choices, parse_words(words))
     sentinel = chosen.as_of if chosen.as_of in (LAST, NOW) else ""
-    if not sentinel and moment(chosen.as_of) > now:
-        raise ConfigError(
-            "as_of lies in the future", found=chosen.as_of, expected=f"{now.isoformat()} or before"
-        )
+    require_past(chosen.as_of, now)
     explicit = chosen.model_copy(update={"as_of": UNKNOWN_YET}) if sentinel else chosen
     composed = compose_run(explicit, conf)
     return Opened(_target(explicit, composed, home, tell), composed, conf, sentinel)
+
+
+def require_past(text: str, now: pd.Timestamp, where: str = "as_of") -> None:
+    """Refuse a moment that lies ahead; ``last`` and ``now`` never do.
+
+    Parameters
+    ----------
+    where
+        The word that was typed.
+
+    Raises
+    ------
+    ConfigError
+        When it does, or is no moment.
+    """
+    if text not in (LAST, NOW) and moment(text, where) > now:
+        raise ConfigError(
+            f"{where} lies in the future", found=text, expected=f"{now.isoformat()} or before"
+        )
 
 
 def known_at(opened: Opened, now: pd.Timestamp) -> pd.Timestamp:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from registry import pointers
 from registry.errors import RegistryError
-from registry.events import condition_rows, event_line, tags
+from registry.events import condition_rows, event_line, last_word, tags
 from registry.history import Pointer
 from registry.manifest import CARD
 from registry.marks import ROLES, marked, marks
@@ -95,12 +95,14 @@ def show_(registry: Registry, told: Told) -> int:
         return print_json({**facts, "card": card, "files": files, "events": events})
     spoken = {name: _spoken(told) for name, told in facts.items() if told}
     print(pairs({**spoken, "trials": facts["trials"], **card_facts(card)}))
+    if verdict := last_word(events):
+        print(f"\nthe gate's last word\n{verdict}")
     for title, rows in (("heads", head_rows(card)), ("metrics", metric_rows(card))):
         print(f"\n{title}\n{table(rows)}" if rows else f"\nThe card tells no {title}.")
     if rows := score_rows(card):
         print(f"\nscores, with 90 % intervals and what each baseline scores\n{table(rows)}")
     if conditions := condition_rows(events):
-        print(f"\nthe gate's last word\n{table(conditions)}")
+        print(f"\nthe gate's conditions\n{table(conditions)}")
     print(f"\nfiles\n{table(files)}\n\nevents", *map(event_line, events), sep="\n")
     return 0
 

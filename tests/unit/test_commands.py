@@ -71,6 +71,13 @@ def test_every_verb_has_help(capsys: Capture, verb: str) -> None:
         (["stage", "train", "extra"], "extra"),
         (["doctor", "extra"], "extra"),
         (["compose", "\x1b[31m=1"], "is not key=value"),
+        (["registry", "shwo"], "unknown verb 'shwo' (vintage registry). To do: did you mean show?"),
+        (["registry", "comapre"], "did you mean compare?"),
+        (["retrain", "recipe=demo", "--wait", "10s"], "Found: --wait 10s. To do: add positions="),
+        (["simulate", "from=2025-01-01", "evry=7d"], "did you mean every? Valid: as_of, backtest"),
+        (["simulate", "form=2025-01-01"], "did you mean from?"),
+        (["simulate", "from=2025-01-01", "to=2127-01-01"], "to lies in the future. Found: 2127-01"),
+        (["simulate", "from=2025-01-01", "to=soon"], "to is not a moment"),
     ],
 )
 def test_a_wrong_command_line_is_one_paragraph(

@@ -69,6 +69,8 @@ def test_a_fleet_lists_words_and_includes_others(conf: Path) -> None:
         ("slots: [recipe=a]\ninclude: [ohter]", "there is no fleet 'ohter'"),
         ("slots: [recipe=a]\ninclude: [mine]", "mine → mine"),
         ("slots: [[recipe=a], 3]", "a list"),
+        ("slots: [recipe=a, recipe=b, [recipe=a]]", "'recipe=a' stands there twice"),
+        ("slots: [{recipe: a, market: X-Y}]", "write it as - recipe=a market=X-Y"),
     ],
 )
 def test_a_broken_fleet_is_one_paragraph(conf: Path, text: str, told: str) -> None:

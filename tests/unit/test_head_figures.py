@@ -83,12 +83,17 @@ def outcome(verdict: str, before: str | None) -> Any:
             choices=SimpleNamespace(skip={}),
             plan=SimpleNamespace(run=run),
             words="recipe=demo",
+            chosen="recipe=demo",
         ),
         candidate=candidate(direction=head(THREE, [0, 1, 2])),
         version="v0002",
         created=True,
         ran=(),
-        verdict=SimpleNamespace(outcome=verdict, sentence=f"{verdict}: why.", test={}),
+        verdict=SimpleNamespace(outcome=verdict, sentence="", test={}, conditions=()),
+        sentence=f"{verdict}: why.",
+        against_itself=(),
+        anew=False,
+        came=False,
         served=SimpleNamespace(pending="", until=""),
         waited="",
         pointer=SimpleNamespace(version=before, mode="trade") if before else None,
@@ -111,7 +116,7 @@ def test_a_refused_version_is_told_beside_the_page_that_knows_no_champion() -> N
 
 def test_without_a_champion_nothing_is_to_be_predicted() -> None:
     told = command._story(outcome("refuse", None))
-    assert "refused; no version stays champion" in told
+    assert "refused; there is no champion yet" in told
     assert "vintage predict" not in told
     assert "judges the version by itself" not in told
 

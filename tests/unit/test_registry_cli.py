@@ -246,6 +246,7 @@ def test_events_are_told_for_people(root: Path, capsys: pytest.CaptureFixture[st
     shown = told(capsys)
     assert "{" not in shown
     assert "\x1b" not in shown
+    assert shown.index("\nthe gate's last word\nObserve: its Brier") < shown.index("\nheads\n")
     lines = shown.partition("\nevents\n")[2].splitlines()
     assert {len(line) <= 96 for line in lines} == {True}
     whole = [" ".join(text.split()) for text in "\n".join(lines).split("\n2025-12-20 03:00")[1:]]

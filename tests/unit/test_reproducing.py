@@ -21,6 +21,7 @@ from pipeline.operations.target import resolve
 from pipeline.operations.versions import reproducing
 from pipeline.operations.versions.processor import cpu_family
 from pipeline.operations.versions.reproducing import Asked, compared, reproduce_version
+from registry.against import NOT_WORSE
 from registry.manifest import VerifiedBundle
 from registry.pending import pending
 from registry.pointers import champion
@@ -48,7 +49,7 @@ def retrained(home: Path, monkeypatch: pytest.MonkeyPatch) -> Retrain:
     def make(*own: str, as_of: str = AS_OF) -> Outcome:
         conf, now = CHECKOUT / "conf", pd.Timestamp(as_of)
         target = resolve([*WORDS, f"as_of={as_of}"], conf, home, now)
-        waiting = waiting_for(own, conf, "0s", Machine(now=lambda: now))
+        waiting = waiting_for(own, conf, "0s" if own else None, Machine(now=lambda: now))
         target = replace(target, waiting=waiting)
         return retrain(target, Places(home, CHECKOUT), now, lambda _: None)
 
@@ -78,9 +79,10 @@ def test_a_retrain_waits_for_flat_and_the_next_one_promotes(home: Path, retraine
     assert champion(registry.root, SLOT) is None
     assert first.served.pending == "1 position is open (state.json)"
     told = _story(first)
-    assert "pending: the market is not flat, no version stays champion" in told
+    assert "pending: the market is not flat, there is no champion yet" in told
     assert "until 2025-12-21 00:00 UTC" in " ".join(told.split())
     assert _facts(first)["pending"] == first.served.pending
+    assert f"registry promote {SLOT} v0001 --when-flat {' '.join(ASKED)}" in told
     write(home, LATER, "CLOSED")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(retrains, "prepare", stop)
@@ -90,8 +92,24 @@ def test_a_retrain_waits_for_flat_and_the_next_one_promotes(home: Path, retraine
     assert pointer is not None
     assert pointer.version == "v0001", "what waited comes into service before anything is built"
     assert pending(registry, SLOT) is None
-    waited = replace(first, waited="v0001, which waited, came into service first: flat")
-    assert "waited    v0001, which waited" in _story(waited)
+    waited = replace(first, waited="v0001, which waited, came into service first: flat.")
+    assert "waited    v0001, which waited, came into service first: flat.\n" in _story(waited)
+
+
+def test_a_version_that_waited_is_told_as_the_champion(home: Path, retrained: Retrain) -> None:
+    write(home, AS_OF, "OPEN")
+    first = retrained(*ASKED)
+    write(home, AS_OF, "CLOSED")
+    came = retrained(*ASKED)
+    assert came.came
+    assert _story(came).startswith(f"{SLOT} v0001: v0001 waited, and is the champion now\n")
+    again = retrained(*ASKED)
+    assert _story(again).startswith(f"{SLOT} v0001: nothing changed; it is the champion already\n")
+    assert not first.against_itself
+    beside = next(each.reason for each in again.against_itself if each.name == NOT_WORSE)
+    assert "than v0001" in beside
+    compared = again.verdict.model_copy(update={"sentence": f"Observe: few rows; {beside}."})
+    assert replace(again, verdict=compared).sentence == "Observe: few rows."
 
 
 def test_a_version_is_made_again_byte_for_byte(

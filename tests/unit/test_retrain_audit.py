@@ -137,14 +137,17 @@ def test_a_version_is_observed_until_its_audit_comes_and_then_judged_anew(
     assert _facts(first)["to_audit"] == COMMAND
     assert (stands(home), draws(home)) == (("v0001", "observe"), [])
     assert first.verdict.portions_left == 12
-    assert not here().anew, "nothing new is known of it"
+    same = here()
+    assert not same.anew, "nothing new is known of it"
+    assert "not_worse_than_champion" in [each.name for each in same.against_itself]
+    assert "not_worse_than_champion" not in _story(same), "it is not held against itself"
 
     keep_audit(home, first.target.plan)
     second = here()
     assert (second.anew, second.created, second.verdict.outcome) == (True, False, "promote")
     assert _story(second).startswith("demo/SIM-BTC v0001: in service, judged anew with its audit\n")
     assert _facts(second)["to_audit"] is None
-    assert of_outcome(second, "").state == "retrained"
+    assert of_outcome(second, "").state == "judged anew"
     assert (stands(home), draws(home)) == (("v0001", "trade"), [("v0001", True)])
     assert [each["outcome"] for each in events(home, "v0001", "judged")] == ["observe", "promote"]
     (noted,) = events(home, "v0001", AUDITED)

@@ -195,7 +195,10 @@ def test_words_choose_who_is_asked(home: Path) -> None:
     assert made.markets == ("SIM-BTC",)
     assert (made.patience.poll_seconds, made.patience.wait) == (5, "0m")
     assert made.standing().flat
+    assert made.words == tuple(words)
     assert waiting_for([], CONF, None, hands.machine).standing().flat
+    with pytest.raises(ConfigError, match="nobody is named who knows the positions"):
+        waiting_for([], CONF, "10s", hands.machine)
     for wrong, said in {
         "positions=fil": "did you mean file",
         "positions.pat=x": "pat",

@@ -48,7 +48,7 @@ def interval_of(every: str, timeframe: str) -> pd.Timedelta:
     >>> interval_of("7d", "1h")
     Timedelta('7 days 00:00:00')
     """
-    expected = f"a whole number of candles of {timeframe}, such as 7d, 12h or 90m"
+    expected = f"a whole number of candles of {timeframe}, such as 7d"
     if not EVERY.fullmatch(every):
         raise ConfigError("'every' is no interval", found=every, expected=expected)
     length = pd.Timedelta(minutes=minutes_of(every))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from pipeline.operations.target import Target
 from pipeline.operations.versions.processor import cpu_family
 from pipeline.operations.workspace import FOLDER, lock_path, prepare
 from pipeline.stages.paths import QUALITY, REPORT
+from registry.conditions import Condition
 from registry.evidence import Evidence
 from registry.gate import Verdict
 from registry.history import Pointer
@@ -36,6 +38,7 @@ from registry.slots import Slot
 from registry.versions import Registry
 
 REFUSED, CPU = "refuse", "cpu"
+JOINTS = ("; and ", ", and ", "; ")  # what stands before a reason in the gate's sentence
 UNSWITCHED = Switch()
 
 
@@ -57,7 +60,8 @@ class Outcome:
     """What one retrain did; `report` is the version's page, `checks` what its candles passed.
 
     `served` tells whether the version waits for a flat market, `waited` what became of one that
-    waited before, `anew` that it was observed already and its audit came since.
+    waited before, `came` that this was the version itself, which is champion by that, `anew` that
+    it was observed already and its audit came since.
     """
 
     target: Target
@@ -74,6 +78,23 @@ class Outcome:
     served: Served
     waited: str = ""
     anew: bool = False
+    came: bool = False
+
+    @property
+    def against_itself(self) -> tuple[Condition, ...]:
+        """Conditions that hold the version against itself, where it is the champion already."""
+        champion = self.evidence.champion
+        if champion is None or champion.version != self.version:
+            return ()
+        return tuple(each for each in self.verdict.conditions if self.version in each.reason)
+
+    @property
+    def sentence(self) -> str:
+        """The gate's sentence, without what holds the version against itself."""
+        sentence = self.verdict.sentence
+        for each, joint in product(self.against_itself, JOINTS):
+            sentence = sentence.replace(f"{joint}{each.reason}", "")
+        return sentence
 
 
 def retrain(
@@ -106,6 +127,7 @@ def retrain(
     try:
         with FileLock(path).acquire(timeout=0):
             require_same_service(target, places.registry, switch)
+            stood = champion(places.registry.root, target.slot)
             waited = _serve_pending(target, places, now)
             kept = kept_heads(target, places.registry)
             target = keeping(target, kept, places.registry, places.checkout / "conf")
@@ -116,7 +138,7 @@ def retrain(
             for market in target.market.members:
                 mark_revised(places.registry, target.store, target.series_of(market), now)
             built = candidates.collect(workspace, target.slot, target.plan.run)
-            outcome = replace(_decide(target, places, built, now, ran), waited=waited)
+            outcome = _after(stood, waited, _decide(target, places, built, now, ran))
     except Timeout:
         raise RetryLater(
             "another retrain of this slot is running",
@@ -129,6 +151,13 @@ def retrain(
 
 def _serve_pending(target: Target, places: Places, now: pd.Timestamp) -> str:
     return serve_pending(places.registry, target.slot, target.waiting, RETRAIN, now.isoformat())
+
+
+def _after(stood: Pointer | None, waited: str, outcome: Outcome) -> Outcome:
+    """Tell beside an outcome what waited before; `stood` was champion before that."""
+    already = stood is not None and stood.version == outcome.version
+    came = bool(waited) and not already and outcome.before == outcome.version
+    return replace(outcome, waited=waited, came=came)
 
 
 def _decide(

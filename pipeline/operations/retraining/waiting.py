@@ -9,9 +9,10 @@ from pathlib import Path
 from pipeline import log
 from pipeline.build import build
 from pipeline.config import Node
-from pipeline.configuration.choices import merge
+from pipeline.configuration.choices import NONE, merge
 from pipeline.configuration.compose import read_root
 from pipeline.configuration.conf_groups import parse_words, read_option
+from pipeline.errors import ConfigError
 from pipeline.market.exchanges.machine import Deadline, Machine
 from pipeline.operations.retraining.positions.base import Patience, Positions, Standing, length
 from pipeline.operations.retraining.positions.none import NoPositions
@@ -28,12 +29,13 @@ GROUP = "positions"
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Who says whether markets are flat, and how long that is waited for."""
+    """Who says whether markets are flat, and how long that is waited for; `words` chose it."""
 
     positions: Positions
     markets: tuple[str, ...]
     patience: Patience
     machine: Machine = field(default_factory=Machine)
+    words: tuple[str, ...] = ()
 
     def of(self, markets: Sequence[str]) -> Waiting:
         """The same for these markets."""
@@ -104,7 +106,8 @@ def waiting_for(words: Sequence[str], conf: Path, wait: str | None, machine: Mac
     Raises
     ------
     ConfigError
-        When there is no such option, a key of it is wrong, or it is not told where to look.
+        When there is no such option, a key of it is wrong, it is not told where to look, or there
+        is a wait, but nobody to ask.
     """
     settings: Node = {}
     root, name = read_root(conf), None
@@ -114,11 +117,17 @@ def waiting_for(words: Sequence[str], conf: Path, wait: str | None, machine: Mac
         else:
             settings = merge(settings, _nest(key.split(".")[1:], value))
     name = name or root.positions
+    if wait and name == NONE:
+        raise ConfigError(
+            "--wait is for a flat market, and nobody is named who knows the positions",
+            found=f"--wait {wait}",
+            fix="add positions=file positions.path=FILE, or positions: in conf/config.yaml",
+        )
     if wait:
         settings = merge(settings, {"patience": {"wait": wait}})
     node = merge(read_option(conf, GROUP, name), settings)
     positions: Positions = build(node, f"{GROUP}={name}", root.plugins)
-    made = Waiting(positions, (), positions.patience, machine)
+    made = Waiting(positions, (), positions.patience, machine, tuple(words))
     made.standing()
     return made
 

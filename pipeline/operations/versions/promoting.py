@@ -52,8 +52,9 @@ def promote_when_flat(registry: Registry, wanted: Wanted, terms: Terms, at: str)
     waiting = waiting.of(_markets(wanted.slot, terms.conf))
     served = serve_when_flat(registry, wanted, waiting, at)
     if served.pending:
+        why = served.pending.rstrip(".")
         raise RetryLater(
-            f"the market is not flat, so {wanted.version} stays pending: {served.pending}",
+            f"the market is not flat, so {wanted.version} stays pending: {why}",
             where=str(wanted.slot),
             fix=f"repeat until {served.until[:16].replace('T', ' ')} UTC; the next retrain with "
             "the same positions=… does so, too",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +23,13 @@ Words = tuple[str, ...]
 
 
 def _split(words: Any) -> Any:
-    return tuple(shlex.split(words)) if isinstance(words, str) else words
+    if isinstance(words, str):
+        return tuple(shlex.split(words))
+    if isinstance(words, Mapping):
+        text = " ".join(f"{key}={value}" for key, value in words.items())
+        told = f"a slot is one text, not a mapping; write it as - {text}"
+        raise ValueError(told)  # noqa: TRY004
+    return words
 
 
 class Fleet(Record):
@@ -41,11 +47,13 @@ class Fleet(Record):
     @field_validator("slots")
     @classmethod
     def _say_what(cls, slots: tuple[Words, ...]) -> tuple[Words, ...]:
-        for words in slots:
+        for number, words in enumerate(slots):
             keys = [word.partition("=")[0] for word in words]
             told = " ".join(words)
             if RECIPE not in keys:
                 raise ValueError(f"'{told}' names no recipe, such as recipe=demo market=SIM-BTC")
+            if words in slots[:number]:
+                raise ValueError(f"'{told}' stands there twice; take one of them out")
             if AS_OF in keys:
                 raise ValueError(f"'{told}' has an as_of; say it to the walk: fleet=… as_of=…")
         return slots

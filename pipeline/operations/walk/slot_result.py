@@ -19,7 +19,15 @@ from pipeline.operations.retraining.step_watch import START
 from registry.errors import RegistryError
 
 State = Literal[
-    "planned", "retrained", "unchanged", "refused", "pending", "tried", "downloaded", "failed"
+    "planned",
+    "retrained",
+    "judged anew",
+    "unchanged",
+    "refused",
+    "pending",
+    "tried",
+    "downloaded",
+    "failed",
 ]
 NOTHING_TO_DO = 8
 EXIT_CODES = {"refused": GateError.exit_code, "pending": RetryLater.exit_code}
@@ -66,9 +74,10 @@ def of_outcome(outcome: Outcome, words: str) -> SlotResult:
     target, verdict = outcome.target, outcome.verdict
     champion = outcome.pointer.version if outcome.pointer else None
     refused = verdict.outcome == REFUSED and outcome.before != outcome.version
-    made = {*outcome.ran} - {START} or outcome.created or outcome.anew
+    made = {*outcome.ran} - {START} or outcome.created
     still = not made and champion == outcome.before
     state: State = "unchanged" if still else "refused" if refused else "retrained"
+    state = "judged anew" if outcome.anew else state
     state = "pending" if outcome.served.pending else state
     timings = [outcome.candidate.timings.get(stage) for stage in outcome.ran]
     return SlotResult(
@@ -81,7 +90,7 @@ def of_outcome(outcome: Outcome, words: str) -> SlotResult:
         version=outcome.version,
         champion=champion,
         verdict=verdict.outcome,
-        sentence=" ".join([verdict.sentence, *_waits(outcome)]),
+        sentence=" ".join([outcome.sentence, *_waits(outcome)]),
         exit_code=EXIT_CODES.get(state, 0),
         metrics=dict(outcome.candidate.metrics),
     )
