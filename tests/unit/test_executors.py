@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,11 @@ def test_whoever_stops_the_walk_ends_its_processes(
     told: list[Any] = []
 
     def interrupt(*_: object) -> Any:
+        begun, patience = multiprocessing.active_children(), time.monotonic() + 60
         while len(list(folder.glob("*.waits"))) < 2:
-            pass
-        told.append(multiprocessing.active_children())
+            assert time.monotonic() < patience, [each.exitcode for each in begun]
+            time.sleep(0.01)
+        told.append(begun)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pipeline.operations.walk.executors.local.wait", interrupt)
