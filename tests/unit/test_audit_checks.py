@@ -22,14 +22,17 @@ from pipeline.experiments.audit.markets import NOISE, draw
 from pipeline.experiments.audit.permuted import block_permuted
 from pipeline.experiments.audit.plans import own_plan
 from pipeline.experiments.audit.serving import loaded, parity, refused
-from pipeline.experiments.audit.training import calibrated, fit_folds, fitted, overlap
+from pipeline.experiments.audit.training import Recorder, calibrated, fit_folds, fitted, overlap
 from pipeline.experiments.audit.workshop import Workshop
 from pipeline.frames import key_by_market
 from pipeline.labels.three_class import ThreeClass
 from pipeline.models.base import FeatureTable, Fitted, Rows, Samples
+from pipeline.models.class_weight import WeighsClasses
+from pipeline.models.majority import Majority
 from pipeline.splits.fold import Fold
 from tests.causality import SETS
 from tests.spine import CONF, chosen
+from tests.unit.test_training import TREES
 
 LABEL, HEAD = ThreeClass(horizon_hours=24, threshold=0.01), "direction"
 QUICK = ("model=logistic", "features=scale_free")
@@ -133,7 +136,7 @@ def test_a_label_learned_from_all_rows_is_caught(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_training_that_shows_test_rows_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline import fold_fits
+    from pipeline.fitting import fold_fits
 
     def shown_all(task: Any, number: int) -> Any:
         fold = task.folds[number]
@@ -240,3 +243,11 @@ def test_permuted_weeks_hold_the_same_labels_in_another_order() -> None:
     assert moved.ends_at.equals(rows.ends_at)
     same = np.corrcoef(rows.label[:-1], rows.label[1:])[0, 1]
     assert np.corrcoef(moved.label[:-1], moved.label[1:])[0, 1] == pytest.approx(same, abs=0.1)
+
+
+@pytest.mark.parametrize("weight", ["none", "balanced"])
+def test_a_recorder_weighs_classes_as_its_model_does(weight: Any) -> None:
+    model = TREES.model_copy(update={"class_weight": weight})
+    assert isinstance(Recorder(model), WeighsClasses)
+    assert Recorder(model).class_weight == weight
+    assert Recorder(Majority()).class_weight == "none"

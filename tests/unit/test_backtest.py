@@ -56,8 +56,10 @@ def peeking(candles: pd.DataFrame, ahead: int = 3) -> pd.DataFrame:
 
 
 def test_the_shipped_profiles_are_what_they_are_named_for() -> None:
-    assert NAMES == ["bingx_futures", "upbit_spot", "upbit_spot_30min"]
-    swap, spot, short = (profile(name) for name in NAMES)
+    assert NAMES == ["bingx_futures", "bingx_futures_learnt", "upbit_spot", "upbit_spot_30min"]
+    swap, learnt, spot, short = (profile(name) for name in NAMES)
+    own = {"thresholds": "folds", "long_threshold": 0.5, "short_threshold": 0.5}
+    assert learnt.model_dump() == swap.model_dump() | own | {"exit_threshold": 0.5}
     assert swap.stop_loss is not None
     assert swap.stop_loss.of_price(swap.leverage) == 0.0025
     assert (swap.holding_minutes, spot.holding_minutes, short.holding_minutes) == (240, 1440, 30)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from pipeline.commands.retrain import _facts
-from pipeline.operations.retraining.evidence import _certified
-from pipeline.stages.paths import TRAINING_REPORT
+from pipeline.evaluation.evidence import certifications
 from registry.budget import Budget
 from registry.conditions import GateConfig
 from registry.draws import BUDGET
@@ -106,9 +104,7 @@ def test_certified_refits_are_read_where_they_are_told() -> None:
         "c": {},
     }
     heads["d"] = {"certification": {"why_not": "no row is left"}}
-    content = json.dumps({"heads": heads}).encode()
-    built: Any = SimpleNamespace(files={TRAINING_REPORT.name: content})
-    assert _certified(built) == (Certification(head="b", **told),)
+    assert certifications(heads) == (Certification(head="b", **told),)
 
 
 def test_a_refit_is_certified_on_rows_that_neither_learnt_from() -> None:

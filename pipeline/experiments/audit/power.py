@@ -120,7 +120,7 @@ def least_found(markets: int) -> int:
     Examples
     --------
     >>> [least_found(markets) for markets in (1, 2, 4, 10, 20, 50)]
-    [1, 1, 2, 6, 14, 40]
+    [1, 1, 3, 8, 17, 45]
     """
     unlucky, found = 0.0, 0
     while True:
