@@ -14,14 +14,15 @@ from pipeline.commands.candle_bar import candle_bar
 from pipeline.commands.sync_story import Came, facts, story
 from pipeline.config import home
 from pipeline.configuration.choices import KEYS, unknown_key
-from pipeline.errors import ConfigError, DataError, RetryLater
+from pipeline.errors import ConfigError
 from pipeline.market.candles import duration, moment
 from pipeline.market.holes import KINDS
 from pipeline.market.plan import Ends
 from pipeline.market.pool import Pool
-from pipeline.market.sync import How, SyncReport, sync
+from pipeline.market.sync import How, sync
 from pipeline.operations.retraining.revisions import mark_revised
 from pipeline.operations.target import Target, resolve
+from pipeline.operations.walk.fetching import require_candles
 from pipeline.stages.download import Config, span
 from registry.versions import Registry
 
@@ -54,7 +55,7 @@ def main(asked: argparse.Namespace) -> int:
     else:
         print("\n".join(line for came in every for line in story(came, how)))
     for came in every:
-        _require_some(came.report, start, end)
+        require_candles(came.report, start, end, "another span (since=, days=)")
     return 0
 
 
@@ -130,19 +131,3 @@ def _others(target: Target, held: dict[str, int]) -> dict[str, int]:
     now = target.store.sources(target.series)
     more = {name: count - held.get(name, 0) for name, count in now.items()}
     return {name: count for name, count in more.items() if count > 0 and name != target.series.feed}
-
-
-def _require_some(report: SyncReport, start: pd.Timestamp, end: pd.Timestamp) -> None:
-    if report.first is None:
-        raise DataError(
-            "the source has no candle of the span",
-            where=f"{report.series}; missing: {start.isoformat()} to {end.isoformat()}",
-            fix="ask for another span (since=, days=), or correct the exchange or its files",
-        )
-    if report.unknown:
-        raise RetryLater(
-            "the source did not answer for every hole",
-            where=str(report.series),
-            found=f"{report.unknown} candles still missing; vintage data status lists them",
-            fix="repeat later; what came is stored",
-        )

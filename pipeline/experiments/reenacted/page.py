@@ -8,8 +8,7 @@ from pipeline.evaluation.report.charts import Scale, around, share, svg
 from pipeline.evaluation.report.figures import GAP
 from pipeline.evaluation.report.layout import Place, figure, lede, pairs, section, stacking
 from pipeline.evaluation.report.markup import Content, Html, bare, join, tag
-from pipeline.evaluation.report.page import POLICY
-from pipeline.evaluation.report.style import STYLE
+from pipeline.experiments.page_head import page_head
 from pipeline.experiments.reenacted.figures import Figure, Reenacted
 from pipeline.experiments.reenacted.writing import shown
 
@@ -44,23 +43,9 @@ HEIGHT = 28
 
 def render(found: Reenacted) -> str:
     """One self-contained page, without script and without any request; equal facts, equal text."""
-    page = tag(
-        "html", _head(found), tag("body", tag("main", *_sections(found)), _foot()), lang="en"
-    )
+    head = page_head(f"Re-enacted: {found.title}", OWN_STYLE)
+    page = tag("html", head, tag("body", tag("main", *_sections(found)), _foot()), lang="en")
     return f"<!doctype html>\n{page}\n"
-
-
-def _head(found: Reenacted) -> Html:
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href="data:,"),
-        tag("title", f"Re-enacted: {found.title}"),
-        tag("style", Html(STYLE + OWN_STYLE)),
-    )
 
 
 def _sections(found: Reenacted) -> Iterator[Html]:

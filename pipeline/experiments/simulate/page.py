@@ -9,8 +9,7 @@ from pipeline.evaluation.report.figures import NOTHING, count, day, minute, perc
 from pipeline.evaluation.report.glossary import WORDS
 from pipeline.evaluation.report.layout import Place, details, figure, pairs, section, table
 from pipeline.evaluation.report.markup import Content, Html, bare, tag
-from pipeline.evaluation.report.page import POLICY
-from pipeline.evaluation.report.style import STYLE
+from pipeline.experiments.page_head import page_head
 from pipeline.experiments.simulate import drawings
 from pipeline.experiments.simulate.figures import Simulated
 from pipeline.experiments.simulate.page_parts import age, money
@@ -43,20 +42,8 @@ def render(found: Simulated) -> str:
     """One self-contained page, without script and without any request; equal facts, equal text."""
     facts = found.facts()
     body = tag("body", tag("main", *_sections(found, facts)), _foot())
-    return f"<!doctype html>\n{tag('html', _head(facts), body, lang='en')}\n"
-
-
-def _head(facts: dict[str, Any]) -> Html:
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href="data:,"),
-        tag("title", f"Simulated: {facts['slot']}"),
-        tag("style", Html(STYLE + drawings.STYLE + OWN_STYLE)),
-    )
+    head = page_head(f"Simulated: {facts['slot']}", drawings.STYLE + OWN_STYLE)
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def _sections(found: Simulated, facts: dict[str, Any]) -> Iterator[Html]:

@@ -109,11 +109,27 @@ def _sync(target: Target, places: Places, market: Market, now: pd.Timestamp) -> 
     exchange, instrument = target.exchange, market.instrument
     report = sync(target.store, exchange, instrument, timeframe, start, end, how)
     mark_revised(places.registry, target.store, target.series_of(market), now)
+    require_candles(report, start, end, "another as_of")
+    return report
+
+
+def require_candles(
+    report: SyncReport, start: pd.Timestamp, end: pd.Timestamp, instead: str
+) -> None:
+    """Refuse a span of which nothing, or not all, could be asked for; `instead` is what may help.
+
+    Raises
+    ------
+    DataError
+        When the source has no candle of it.
+    RetryLater
+        When it did not answer for everything; what came is stored.
+    """
     if report.first is None:
         raise DataError(
             "the source has no candle of the span",
             where=f"{report.series}; missing: {start.isoformat()} to {end.isoformat()}",
-            fix="ask for another as_of, or correct the exchange or its files",
+            fix=f"ask for {instead}, or correct the exchange or its files",
         )
     if report.unknown:
         raise RetryLater(
@@ -122,7 +138,6 @@ def _sync(target: Target, places: Places, market: Market, now: pd.Timestamp) -> 
             found=f"{report.unknown} candles still missing; vintage data status lists them",
             fix="repeat later; what came is stored",
         )
-    return report
 
 
 def _told(report: SyncReport) -> str:
