@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
@@ -16,6 +15,7 @@ from pipeline.errors import DataError
 from pipeline.models.base import Floats, Rows, Samples
 from pipeline.models.network_parts import NetworkParts, Weights
 from pipeline.models.scaler import Scaler
+from pipeline.models.torch_alone import alone
 from pipeline.models.training_log import TrainingLog
 from pipeline.splits.fold import purge
 
@@ -128,25 +128,10 @@ def train(samples: Samples, form: Form, training: Training, rng: np.random.Gener
     scaled = scaler.apply(samples.table.values).astype("float32")
     parts = form.part(older, scaled), form.part(newer, scaled)
     chance = np.random.default_rng(int(rng.integers(2**63 - 1)))
-    with _alone(int(chance.integers(2**63 - 1))):
+    with alone(int(chance.integers(2**63 - 1))):
         network = form.network(scaled.shape[1], _shares(older))
         log = _train(network, parts, training, chance)
         return Trained(network.weights(), scaler, log)
-
-
-@contextmanager
-def _alone(seed: int) -> Iterator[None]:
-    """One torch thread and a generator of our own, both given back."""
-    import torch
-
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.default_generator.manual_seed(seed)
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
 
 
 def _shares(samples: Samples) -> Floats:

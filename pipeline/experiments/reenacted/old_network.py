@@ -7,7 +7,6 @@ this product is `pipeline.models.lstm_lgbm`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from pipeline.models.base import Floats, Rows, Samples
 from pipeline.models.lean_import import without_sklearn
 from pipeline.models.lstm_network import Network, Shape, new_network
 from pipeline.models.scaler import Scaler
+from pipeline.models.torch_alone import alone
 from pipeline.models.windows import gather
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def fit_and_ask(samples: Samples, cut: Cut, model: OldHybrid, rng: np.random.Gen
     """Fit network and trees on the training rows of a cut, and ask them about its test."""
     windows = _windows(samples, cut, model)
     labels = samples.label.astype("int64")
-    with _alone(int(rng.integers(2**63 - 1))):
+    with alone(int(rng.integers(2**63 - 1))):
         shares = np.full(len(samples.classes), 1 / len(samples.classes))
         network = new_network(model.network, windows.shape[2], shares)
         loss = _train(network, (windows, labels, cut), model, rng)
@@ -162,18 +162,3 @@ def _asked(
 def _batches(rows: Rows, size: int) -> Iterator[Rows]:
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
-
-
-@contextmanager
-def _alone(seed: int) -> Iterator[None]:
-    """One thread and a generator of our own, both given back."""
-    import torch
-
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.default_generator.manual_seed(seed)
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
