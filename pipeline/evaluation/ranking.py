@@ -117,14 +117,14 @@ def _rank(rows: Rows, share: float, counts: Ints) -> tuple[float, float, float, 
         count = counts[moment[row]]
         group += count
         found += count if happened[row] else 0
-        if last[row] and group > 0:
+        if last[row]:
             missed = group - found
             pairs += missed * (hits + 0.5 * found)
             if seen < most:
-                at_k += found * min((most - seen) / group, 1.0)
+                at_k += found if seen + group <= most else found * ((most - seen) / group)
             seen += group
             hits += found
-            precision += found * hits / seen
+            precision += found * hits / max(seen, 1)
             group = found = 0
     if hits == 0:
         return np.nan, np.nan, (0.0 if most > 0 else np.nan), np.nan

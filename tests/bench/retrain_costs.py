@@ -34,6 +34,10 @@ WALK = [*HOURLY, "market=BTC-USDT", "recipe.timeframe=5m", "recipe.lookback=1"]
 WALK += ["features=entry37", "label=long_entry"]
 LIBRARY_SIZED = ["model.n_estimators=100", "model.num_leaves=31", "model.max_depth=-1"]
 WALK_DAYS, DAYS, TIMES = 60, 60, 3
+FIVE_FOLD = {
+    "walks forward": ["split=walk_forward", "split.fold_count=5"],
+    "purged blocks": ["split=purged_kfold"],
+}
 EVERY = ("four", "walk", "memory", "load", "run")
 BUILT = ("download", "validate", "features", "labels")
 
@@ -148,23 +152,36 @@ def load(folder: Path) -> Iterator[str]:
 
 
 def run(folder: Path) -> Iterator[str]:
-    """All stages of the dual recipe, five-fold and calibrated, in one process."""
-    words = [*DUAL, "split=purged_kfold", "calibration=sigmoid"]
-    told = "import sys; from tests.bench.retrain_costs import whole; whole(sys.argv[1:])"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "VINTAGE_HOME": str(folder)}
+    """All stages of the dual recipe, five-fold and calibrated, in one process and in two.
+
+    Walks forward are what a retrain makes; purged blocks train on four fifths in every fold.
+    """
     (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    for workers in ("1", "2"):
-        before, started = _children(), time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-c", told, *words],
-            cwd=folder,
-            env={**environment, "VINTAGE_WORKERS": workers},
-            check=True,
-        )
-        spent, wall = _children() - before, time.perf_counter() - started
-        costs = {file.stem: json.loads(file.read_text()) for file in (folder / TIMING).iterdir()}
-        cpu = {stage: cost["cpu_seconds"] for stage, cost in sorted(costs.items())}
-        yield f"whole run, {workers} at once: {spent:.1f} CPU s of at most 60, {wall:.0f} s; {cpu}"
+    for name, split in FIVE_FOLD.items():
+        for workers in (1, 2):
+            started = time.perf_counter()
+            spent = _whole_run(folder, [*DUAL, *split, "calibration=sigmoid"], workers)
+            wall = time.perf_counter() - started
+            files = sorted((folder / TIMING).iterdir())
+            cpu = {file.stem: json.loads(file.read_text())["cpu_seconds"] for file in files}
+            yield (
+                f"whole run, five {name}, {workers} at once: {spent:.1f} CPU s of at most 60, "
+                f"{wall:.0f} s; {cpu}"
+            )
+
+
+def _whole_run(folder: Path, words: list[str], workers: int) -> float:
+    """CPU seconds of all stages in a process of its own."""
+    told = "import sys; from tests.bench.retrain_costs import whole; whole(sys.argv[1:])"
+    environment = {"PYTHONPATH": str(ROOT), "VINTAGE_HOME": str(folder)}
+    before = _children()
+    subprocess.run(
+        [sys.executable, "-c", told, *words],
+        cwd=folder,
+        env={**os.environ, **environment, "VINTAGE_WORKERS": str(workers)},
+        check=True,
+    )
+    return _children() - before
 
 
 def whole(words: list[str]) -> None:
