@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install retrain test test-full check format bench lock clean
+.PHONY: help install retrain test test-full check format bench audit lock clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,6 +41,11 @@ format: $(DEV_STAMP) ## rewrite the code in the house format
 
 bench: $(STAMP) ## speed and memory beside named peers, as ratios of the same run
 	@tests/bench/run.sh
+
+audit: $(STAMP) ## run the audit that is shipped, docs/audits/demo.json, anew after a change of code (five minutes)
+	@home=$$(mktemp -d) && cp params.yaml $$home && \
+	VINTAGE_HOME=$$home $(RUN) -m pipeline audit recipe=demo --full && \
+	cp $$home/reports/audits/demo-*.json docs/audits/demo.json && rm -rf $$home
 
 lock: ## write requirements*.lock anew from pyproject.toml
 	@tests/lock.sh

@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError
 TARGET = "_target_"
 
 
-def resolve_target(target: str, plugins: Sequence[str] = ()) -> type[Record]:
+def resolve_target(target: str, plugins: Sequence[str] = (), where: str = "") -> type[Record]:
     """Find the record class that a `_target_` names.
 
     Parameters
@@ -21,6 +21,8 @@ def resolve_target(target: str, plugins: Sequence[str] = ()) -> type[Record]:
         Dotted name, ``pipeline.models.lightgbm.LightGBM``.
     plugins
         Top-level packages allowed beside ``pipeline``.
+    where
+        Who names it, for people.
 
     Raises
     ------
@@ -31,17 +33,19 @@ def resolve_target(target: str, plugins: Sequence[str] = ()) -> type[Record]:
     allowed = ("pipeline", *plugins)
     module_name, _, name = target.rpartition(".")
     if module_name.split(".")[0] not in allowed:
-        raise _refused(target, f"a class inside {' or '.join(allowed)}")
+        raise _refused(target, where, f"a class inside {' or '.join(allowed)}")
     try:
         found = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"_target_ '{target}' cannot be found: {error}", fix="correct the dotted name"
+            f"_target_ '{target}' cannot be found: {error}",
+            where=where,
+            fix="correct the dotted name",
         ) from None
     if not (isinstance(found, type) and issubclass(found, Record)):
-        raise _refused(target, "a configuration record")
+        raise _refused(target, where, "a configuration record")
     if found.__module__.split(".")[0] not in allowed:
-        raise _refused(target, f"a class defined inside {' or '.join(allowed)}")
+        raise _refused(target, where, f"a class defined inside {' or '.join(allowed)}")
     return found
 
 
@@ -59,12 +63,13 @@ def build(node: Mapping[str, Any], where: str, plugins: Sequence[str] = ()) -> A
             f"'{TARGET}' is missing", where=where, expected="the dotted name of a class"
         )
     fields = {key: value for key, value in node.items() if key != TARGET}
-    return resolve_target(target, plugins).parse(fields, where)
+    return resolve_target(target, plugins, where).parse(fields, where)
 
 
-def _refused(target: str, expected: str) -> ConfigError:
+def _refused(target: str, where: str, expected: str) -> ConfigError:
     return ConfigError(
         f"_target_ '{target}' is refused",
+        where=where,
         expected=expected,
         fix="name a class of the pipeline, or declare its package in conf/config.yaml, plugins",
     )

@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.configuration.choices import FILE, read_choices
 from pipeline.configuration.compose import compose_run
-from pipeline.configuration.stage_configs import plan_run, write_plan
+from pipeline.configuration.plan import write_plan
+from pipeline.configuration.planning import plan_run
 from pipeline.operations.retraining import retrain as retrains
 from pipeline.operations.retraining.build_run import BuildReport
 from pipeline.operations.walk.slot_result import SlotResult

@@ -9,7 +9,8 @@ from typing import Any
 
 from pipeline.configuration.choices import choose
 from pipeline.configuration.compose import compose_run, read_root
-from pipeline.configuration.stage_configs import plan_run, write_plan
+from pipeline.configuration.plan import write_plan
+from pipeline.configuration.planning import plan_run
 from pipeline.runner import STAGES, run_stage
 from pipeline.stages import paths
 

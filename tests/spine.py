@@ -12,7 +12,8 @@ from pipeline.config import read_yaml, to_yaml
 from pipeline.configuration.choices import Choices, choose
 from pipeline.configuration.compose import Composed, compose_run, read_root
 from pipeline.configuration.conf_groups import parse_words
-from pipeline.configuration.stage_configs import Plan, plan_run
+from pipeline.configuration.plan import Plan
+from pipeline.configuration.planning import plan_run
 from pipeline.experiments.audit.check import Result
 from pipeline.experiments.audit.plans import digest_of
 from pipeline.experiments.audit.results import keep

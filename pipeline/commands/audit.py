@@ -14,7 +14,7 @@ from pipeline.config import home
 from pipeline.errors import GateError
 from pipeline.experiments.audit.check import Result
 from pipeline.operations.auditing import Audited, audit_recipe
-from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.places import Places
 
 EXAMPLES = (
     "vintage audit recipe=demo",

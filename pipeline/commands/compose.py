@@ -11,7 +11,8 @@ from pipeline.commands.console import progress
 from pipeline.config import home, to_yaml
 from pipeline.configuration.choices import FILE, read_choices
 from pipeline.configuration.compose import compose_run
-from pipeline.configuration.stage_configs import Plan, plan_run
+from pipeline.configuration.plan import Plan
+from pipeline.configuration.planning import plan_run
 from pipeline.operations.target import resolve
 
 

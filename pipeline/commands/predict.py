@@ -157,11 +157,20 @@ def _held(answer: Answer) -> str:
 def _cautions(at: Moment, age: float) -> Iterator[str]:
     if age > STALE_HOURS:
         yield f"  Old: this candle closed {age / 24:.0f} days ago."
+    knows = f"{at.version} knows candles up to {_minute(at.trained_until)} UTC"
     if at.in_sample:
-        until = _minute(at.trained_until)
-        yield f"  In sample: {at.version} knows candles up to {until} UTC."
+        yield f"  In sample: {knows}."
+    else:
+        yield f"  Model: {knows}, {_span(at)} before this one closed."
     if at.mode == "observe":
         yield f"  Observed only: signals, no decisions; vintage registry show {at.slot} tells why."
+
+
+def _span(at: Moment) -> str:
+    """Age of the model when the candle closed."""
+    hours = (pd.Timestamp(at.known_at) - pd.Timestamp(at.trained_until)) / pd.Timedelta(hours=1)
+    days = 24
+    return f"{hours:.0f} hours" if hours < 2 * days else f"{hours / days:.0f} days"
 
 
 def _minute(moment: str) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.commands.arguments import checkout, parse, parser
 from pipeline.commands.console import progress, told
 from pipeline.config import home
-from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.places import Places
 from pipeline.operations.versions.reproducing import Asked, Reproduced, reproduce_version
 from registry.slots import Slot
 

@@ -17,8 +17,8 @@ from pipeline.configuration.choices import LAST, unknown_key
 from pipeline.configuration.conf_groups import parse_words
 from pipeline.errors import ConfigError
 from pipeline.market.exchanges.machine import Machine
+from pipeline.operations.places import Places
 from pipeline.operations.retraining.keeping import SKIP
-from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.retraining.slot_task import Switch
 from pipeline.operations.retraining.step_watch import Limits
 from pipeline.operations.retraining.waiting import GROUP, waiting_for, without_positions

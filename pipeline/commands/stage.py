@@ -53,7 +53,8 @@ def _announce_compilation() -> None:
 
 def _compose() -> None:
     from pipeline.configuration.compose import compose_run
-    from pipeline.configuration.stage_configs import plan_run, write_plan
+    from pipeline.configuration.plan import write_plan
+    from pipeline.configuration.planning import plan_run
 
     choices = read_choices(FILE)
     if choices.as_of in (LAST, NOW):

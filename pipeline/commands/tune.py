@@ -20,7 +20,7 @@ from pipeline.configuration.tune_choice import CHOSEN
 from pipeline.errors import ConfigError
 from pipeline.experiments.study import COMPLETE, FAILED, PRUNED, Tried
 from pipeline.experiments.tune import DIGITS, Tuned
-from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.places import Places
 from pipeline.operations.trials.adoption import replaces, standing_slot
 from pipeline.operations.trials.tuning import Asked, Outcome, adopt_best, tune_slot
 

@@ -19,6 +19,7 @@ from pipeline.configuration.pool_members import with_members
 from pipeline.configuration.recipe import HeadChoice, Recipe
 from pipeline.configuration.settings import HEAD_GROUPS, RUN_GROUPS, checked, over_heads
 from pipeline.configuration.tune_choice import lay_under, read_tune
+from pipeline.configuration.tune_choice import place as place_of
 from pipeline.errors import ConfigError
 
 
@@ -53,6 +54,24 @@ class Composed:
         """The chosen model, or every head's own."""
         own = [_head_choice(self.choices, head).model for head in self.recipe.heads.values()]
         return ",".join(dict.fromkeys(own))
+
+    @property
+    def under(self) -> str:
+        """Where to look, too, when a key is wrong that nobody gave as a word."""
+        tune = self.choices.tune
+        return "" if tune == NONE else f", over {place_of(tune)}"
+
+    def place(self, group: str) -> str:
+        """Where a group of the run was read, for people."""
+        return f"{group}={getattr(self.choices, group)}{self.under}"
+
+    def places(self, head: str) -> dict[str, str]:
+        """Where each part of a head was read, for people."""
+        chosen = _head_choice(self.choices, self.recipe.heads[head])
+        return {
+            group: f"{group}={getattr(chosen, group)} of head {head}{self.under}"
+            for group in HEAD_GROUPS
+        }
 
 
 def read_root(conf: Path) -> Root:

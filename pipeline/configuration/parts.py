@@ -36,19 +36,16 @@ def build_exchange(node: Node, where: str, plugins: tuple[str, ...]) -> tuple[An
 
 
 def build_head(
-    head: Mapping[str, Node], name: str, plugins: tuple[str, ...], under: str = ""
+    head: Mapping[str, Node], name: str, plugins: tuple[str, ...], places: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The feature set, label and model of a head; `under` says which file lies under them.
+    """The feature set, label and model of a head; `places` says where each was read.
 
     Raises
     ------
     ConfigError
         When a key is wrong, a `_target_` is of another kind, or the three do not go together.
     """
-    parts = {
-        group: _build(group, node, f"{group} of head {name}{under}", plugins)
-        for group, node in head.items()
-    }
+    parts = {group: _build(group, node, places[group], plugins) for group, node in head.items()}
     _check_trades(name, parts)
     return parts
 
@@ -157,15 +154,15 @@ def trade_rules(built: Mapping[str, Mapping[str, Any]]) -> dict[str, TradeRule]:
     return rules
 
 
-def written_back(node: Node, group: str, plugins: tuple[str, ...], under: str = "") -> Node:
-    """A part's mapping with every default written out; `under` as in `build_head`.
+def written_back(node: Node, group: str, plugins: tuple[str, ...], where: str) -> Node:
+    """A part's mapping with every default written out; `where` says where it was read.
 
     Raises
     ------
     ConfigError
         When a key is wrong, or a `_target_` is of another kind.
     """
-    built: Record = _build(group, node, f"{group}{under}", plugins)
+    built: Record = _build(group, node, where, plugins)
     return {TARGET: node[TARGET], **built.model_dump(mode="json")}
 
 

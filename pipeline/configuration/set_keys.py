@@ -34,9 +34,9 @@ def require_known_keys(composed: Composed, source: str = "") -> None:
     """
     for group, path, node, given in _given(composed):
         target = node.get(TARGET) if isinstance(node, Mapping) else None
-        if not isinstance(target, str):
+        if not (given and isinstance(target, str)):
             continue
-        record = resolve_target(target, composed.root.plugins)
+        record = resolve_target(target, composed.root.plugins, path)
         for place_of, key, valid in _unknown(record, given, ()):
             deep = ".".join((path, *place_of, key))
             raise ConfigError(

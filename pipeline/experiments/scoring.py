@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.evaluation.effective import effective_rows
 from pipeline.evaluation.metrics import Floats, log_loss
 from pipeline.experiments.blocks import Sums, as_lists, block_starts, block_sums

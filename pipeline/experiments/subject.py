@@ -11,8 +11,9 @@ from pipeline.code_digest import code_of
 from pipeline.config import Node
 from pipeline.configuration.choices import Choices, choose
 from pipeline.configuration.compose import Composed, compose_run
+from pipeline.configuration.plan import Plan
+from pipeline.configuration.planning import plan_run
 from pipeline.configuration.settings import over_heads
-from pipeline.configuration.stage_configs import Plan, plan_run
 from pipeline.experiments.scoring import OBJECTIVE
 from pipeline.experiments.search_space import Search, Settings
 from pipeline.experiments.searched_keys import require_reached, starting_values

@@ -12,7 +12,7 @@ from pipeline import log
 from pipeline.configuration.choices import choose
 from pipeline.configuration.compose import read_root
 from pipeline.configuration.conf_groups import parse_words
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.cores import worker_count
 from pipeline.experiments.audit.plans import own_plan
 from pipeline.experiments.audit.power import FULL, SHORT
@@ -20,7 +20,7 @@ from pipeline.experiments.audit.results import keep
 from pipeline.experiments.audit.run import Asked, Audit, audit
 from pipeline.market.candles import REQUIRED
 from pipeline.market.store import CandleStore, Series
-from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.places import Places
 from pipeline.operations.versions.audit_notes import note_versions
 
 LEAST_BARS, MOST_BARS = 2_000, 50_000  # recorded candles that are worth being shuffled

@@ -14,9 +14,10 @@ from pipeline.build import build
 from pipeline.configuration.choices import GROUPS, LAST, MARKET, NONE, NOW, RECIPE, Choices, choose
 from pipeline.configuration.compose import Composed, compose_run, read_root
 from pipeline.configuration.conf_groups import parse_words, read_option
+from pipeline.configuration.plan import Plan
+from pipeline.configuration.planning import plan_run
 from pipeline.configuration.pool_members import with_members
 from pipeline.configuration.settings import words_of
-from pipeline.configuration.stage_configs import Plan, plan_run
 from pipeline.errors import ConfigError, DataError
 from pipeline.market.candles import duration, moment
 from pipeline.market.exchanges.base import Exchange, Market

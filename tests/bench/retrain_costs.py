@@ -17,7 +17,8 @@ from pathlib import Path
 from pipeline.configuration.choices import choose
 from pipeline.configuration.compose import compose_run, read_root
 from pipeline.configuration.conf_groups import parse_words
-from pipeline.configuration.stage_configs import plan_run, write_plan
+from pipeline.configuration.plan import write_plan
+from pipeline.configuration.planning import plan_run
 from pipeline.fitting.fold_fits import REFIT, Fit, HeadFits, HeadTask
 from pipeline.fitting.training import checked_folds, train_heads
 from pipeline.runner import TIMING, run_stage

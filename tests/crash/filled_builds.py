@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.configuration.stage_configs import write_plan
+from pipeline.configuration.plan import write_plan
 from pipeline.errors import VintageError
 from pipeline.operations.caught import told as told_of
 from pipeline.operations.retraining import retrain as retrains
@@ -34,6 +34,8 @@ from tests.crash.test_disk_full import file_system, mounted, sized
 
 SIZE = 640 * 1024  # KiB; a build wants 256 MiB before it begins
 ROOMS = (0, 1024, 6144)  # KiB
+FILES = "files"  # room for so many, as if small ones had filled the disk
+FEW, MANY = 40, 1_000_000
 LOCKED = (str(CACHE), str(FOLDER), "data/store")
 PAGES = 64  # KiB
 HANGS_SECONDS = 180
@@ -101,7 +103,7 @@ def beside_dvc(place: Path, steps: list[str]) -> Iterator[Strike]:
     battery.again()
     battery.converge()
     for step in steps:
-        for how in (*map(str, ROOMS), *LOCKED):
+        for how in (*map(str, ROOMS), FILES, *LOCKED):
             yield struck(battery, place, step, how)
 
 
@@ -139,7 +141,19 @@ def ended(command: list[str], scene: Scene) -> tuple[int, str]:
 
 
 def roomy(place: Path) -> None:
-    mounted("-o", f"remount,rw,size={SIZE}k", str(place))
+    mounted("-o", f"remount,rw,size={SIZE}k,nr_inodes={MANY}", str(place))
+
+
+def strike(place: Path, how: str) -> None:
+    """Lock a folder, or leave room for so many KiB or for a few files."""
+    if how in LOCKED:
+        lock(place / "home" / how)
+    elif how == FILES:
+        told = os.statvfs(place)
+        used = told.f_files - told.f_ffree
+        mounted("-o", f"remount,nr_inodes={used + FEW}", str(place))
+    else:
+        sized(place, int(how))
 
 
 def retrain(step: str, place: str, how: str, *words: str) -> int:
@@ -153,7 +167,7 @@ def retrain(step: str, place: str, how: str, *words: str) -> int:
         real(self, name)
         if name in left:
             left.clear()
-            lock(Path(place) / "home" / how) if how in LOCKED else sized(Path(place), int(how))
+            strike(Path(place), how)
 
     Watch.step = watched  # type: ignore[method-assign]
     return command(["retrain", *words])

@@ -18,15 +18,17 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.configuration.stage_configs import write_plan
+from pipeline.configuration.plan import write_plan
 from pipeline.errors import VintageError
 from pipeline.live import first_load
 from pipeline.live.loading import unpack
 from pipeline.live.served import served
 from pipeline.operations.caught import told as told_of
+from pipeline.operations.places import Places
 from pipeline.operations.retraining import retrain as retrains
 from pipeline.operations.retraining.build_run import BuildReport
-from pipeline.operations.retraining.retrain import Outcome, Places, retrain
+from pipeline.operations.retraining.outcome import Outcome
+from pipeline.operations.retraining.retrain import retrain
 from pipeline.operations.target import Target, resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage

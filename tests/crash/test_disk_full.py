@@ -32,7 +32,9 @@ LARGE, PAGE = 8192, 4  # KiB
 ROOMS = 5
 SOME = ("features", "evaluate")
 FULL = volume(1) > 1
-WORDS = re.compile("the disk ran full|No space left on device|Read-only file system")
+WORDS = re.compile(
+    "the disk ran full|no room left on this disk|No space left on device|Read-only file system"
+)
 LONGEST_SECONDS = 120
 DONE = {"collection", "event"}  # a short line finds room in a page that is there already
 

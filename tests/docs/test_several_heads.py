@@ -15,7 +15,8 @@ from pipeline.commands.backtest import asked_of
 from pipeline.configuration.choices import choose
 from pipeline.configuration.compose import compose_run, read_root
 from pipeline.configuration.conf_groups import parse_words
-from pipeline.configuration.stage_configs import Plan, plan_run
+from pipeline.configuration.plan import Plan
+from pipeline.configuration.planning import plan_run
 from pipeline.evaluation.trading import ROLES
 from tests.conftest import AS_OF, CHECKOUT
 from tests.spine import own_conf

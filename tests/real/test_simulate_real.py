@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.configuration.stage_configs import plan_run, write_plan
+from pipeline.configuration.plan import write_plan
+from pipeline.configuration.planning import plan_run
 from pipeline.experiments.simulate.parcel import unwrap
 from pipeline.frames import read_frame
 from pipeline.runner import run_stage

@@ -13,7 +13,7 @@ from pipeline.__main__ import main
 from pipeline.config import read_yaml, to_yaml
 from pipeline.configuration.choices import write_choices
 from pipeline.configuration.compose import compose_run
-from pipeline.configuration.stage_configs import plan_run
+from pipeline.configuration.planning import plan_run
 from pipeline.configuration.tune_choice import Tune
 from pipeline.errors import ConfigError
 from pipeline.fitting.trial import TrialFacts

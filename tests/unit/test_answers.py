@@ -243,12 +243,22 @@ def test_the_story_says_what_is_reached() -> None:
         "  long_entry   no  20.0%   enter  80.0%   acts from 70%: reached",
         f"  long_exit    {NO_TRADE}",
         "  short_entry  no  75.0%   enter  25.0%   acts from 70%: not reached",
+        "",
+        "  Model: v0002 knows candles up to 2025-12-20 00:00 UTC, 0 hours before this one closed.",
     ]
     quiet = Answer(dataclasses.replace(AT, mode="observe"), {"short_entry": heads["short_entry"]})
     told = story(quiet, 99.0)
     assert "HOLD: no entry reaches the probability from which the profile enters." in told
     assert "Old: this candle closed 4 days ago." in told
     assert "Observed only: signals, no decisions; vintage registry show pair/SIM-BTC" in told
+
+
+@pytest.mark.parametrize(
+    ("until", "told"), [("2025-12-18T01:00", "47 hours"), ("2025-11-20T00:00", "30 days")]
+)
+def test_the_story_says_how_old_the_model_is(until: str, told: str) -> None:
+    at = dataclasses.replace(AT, trained_until=f"{until}:00+00:00")
+    assert f"UTC, {told} before this one closed." in story(Answer(at, {}), 1.0)
 
 
 def test_thresholds_are_the_cards_unless_words_name_others() -> None:

@@ -11,7 +11,7 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.code_digest import code_of
 from pipeline.commands import audit as command
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.experiments.audit.check import CHECKS, Result
 from pipeline.experiments.audit.markets import NOISE, draw, shuffled_blocks
 from pipeline.experiments.audit.plans import (
@@ -89,6 +89,14 @@ def test_a_shipped_audit_counts_while_its_digest_is_that_of_the_code(tmp_path: P
     found = kept(tmp_path, tmp_path / "checkout", "demo", "d1")
     assert found is not None
     assert not found.passed
+
+
+def test_the_shipped_audits_are_of_todays_code() -> None:
+    shipped = sorted((CHECKOUT / "docs/audits").glob("*.json"))
+    told = {path.stem: Audit.model_validate_json(path.read_bytes()).digest for path in shipped}
+    today = {name: digest_of(own_plan(chosen(f"recipe={name}"), CONF)) for name in told}
+    assert "demo" in told
+    assert told == today, "the code changed since: make audit"
 
 
 def test_a_short_audit_replaces_a_full_one_only_by_failing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from pipeline.configuration.choices import choose, read_choices
 from pipeline.configuration.compose import compose_run
 from pipeline.configuration.conf_groups import compose_words
-from pipeline.configuration.stage_configs import plan_run
+from pipeline.configuration.planning import plan_run
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.backtest import Profile, Setup, backtest
 from pipeline.evaluation.backtest.arrays import COLUMNS, Candles

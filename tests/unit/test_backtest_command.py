@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.config import read_yaml
-from pipeline.configuration.stage_configs import RUN, RunFacts
+from pipeline.configuration.plan import RUN, RunFacts
 from pipeline.fitting.trial import REGISTRY
 from pipeline.operations.retraining import candidate
 from pipeline.operations.workspace import Workspace

@@ -20,7 +20,8 @@ from sklearn.isotonic import IsotonicRegression
 from pipeline.build import TARGET, build
 from pipeline.configuration.choices import choose
 from pipeline.configuration.compose import compose_run, read_root
-from pipeline.configuration.stage_configs import plan_run, write_plan
+from pipeline.configuration.plan import write_plan
+from pipeline.configuration.planning import plan_run
 from pipeline.evaluation.metrics import score_head
 from pipeline.experiments.scoring import Frames, head_rows, running_losses
 from pipeline.fitting.training import labelled_samples, train_head

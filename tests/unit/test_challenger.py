@@ -13,17 +13,18 @@ import pandas as pd
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.configuration.stage_configs import write_plan
+from pipeline.configuration.plan import write_plan
 from pipeline.errors import DataError
 from pipeline.live import first_load
 from pipeline.live.log import Logged, SignalLog
 from pipeline.live.said import is_challengers
 from pipeline.live.signals import CLASSES
+from pipeline.operations.places import Places
 from pipeline.operations.retraining import challenger
 from pipeline.operations.retraining import retrain as retrains
 from pipeline.operations.retraining.build_run import BuildReport
 from pipeline.operations.retraining.challenger import challenge
-from pipeline.operations.retraining.retrain import Places, retrain
+from pipeline.operations.retraining.retrain import retrain
 from pipeline.operations.target import resolve
 from pipeline.operations.versions import serve
 from pipeline.operations.workspace import Workspace

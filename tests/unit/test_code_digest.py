@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import code_digest
 from pipeline.code_digest import Code, code_of
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.runner import STAGES
 from tests.conftest import CHECKOUT
 from tests.spine import planned
@@ -191,7 +191,7 @@ EDITS = {
     "pipeline/stages/__init__.py": {*STAGES},
     "registry/files.py": {*STAGES},
     "pipeline/configuration/compose.py": set(),
-    "pipeline/configuration/stage_configs.py": set(),
+    "pipeline/configuration/stage_nodes.py": set(),
     "pipeline/configuration/tune_choice.py": set(),
     "pipeline/fitting/trial.py": {"train"},
     "pipeline/commands/stage.py": set(),

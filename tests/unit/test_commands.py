@@ -19,7 +19,8 @@ from pipeline.commands.console import progress, table
 from pipeline.config import read_yaml
 from pipeline.configuration.choices import read_choices
 from pipeline.configuration.compose import Composed
-from pipeline.configuration.stage_configs import Plan, plan_run
+from pipeline.configuration.plan import Plan
+from pipeline.configuration.planning import plan_run
 from pipeline.errors import DataError
 from pipeline.evaluation.metrics import FLAT
 from pipeline.fitting.trial import REGISTRY

@@ -12,14 +12,16 @@ import pandas as pd
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.configuration.stage_configs import write_plan
+from pipeline.configuration.plan import write_plan
 from pipeline.errors import ConfigError
 from pipeline.evaluation.comparison import NO_ROWS
 from pipeline.frames import read_frame
+from pipeline.operations.places import Places
 from pipeline.operations.retraining import evidence as known
 from pipeline.operations.retraining import retrain as retrains
 from pipeline.operations.retraining.build_run import BuildReport
-from pipeline.operations.retraining.retrain import Outcome, Places, retrain
+from pipeline.operations.retraining.outcome import Outcome
+from pipeline.operations.retraining.retrain import retrain
 from pipeline.operations.retraining.slot_task import Switch
 from pipeline.operations.target import Target, resolve
 from pipeline.operations.versions.comparing import Side, _setup, difference

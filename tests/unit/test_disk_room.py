@@ -15,6 +15,7 @@ from pipeline.errors import RetryLater, StageError
 from pipeline.operations.retraining import build_run, disk_room
 from pipeline.operations.retraining.disk_room import (
     LEAST_BYTES,
+    LEAST_FILES,
     RoomWatch,
     shortage,
     told_by_system,
@@ -34,6 +35,21 @@ def test_room_is_enough_from_the_least_on(tmp_path: Path, monkeypatch: pytest.Mo
     assert told is not None
     assert "no room left" in str(told)
     assert str(tmp_path) in str(told)
+
+
+@pytest.mark.parametrize(
+    ("limit", "left", "enough"),
+    [(10**6, LEAST_FILES, True), (10**6, LEAST_FILES - 1, False), (0, 0, True)],
+)
+def test_room_for_files_is_needed_where_a_disk_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, left: int, enough: bool
+) -> None:
+    free(monkeypatch, LEAST_BYTES)
+    told = SimpleNamespace(f_flag=0, f_files=limit, f_favail=left)
+    monkeypatch.setattr(os, "statvfs", lambda _: told)
+    found = shortage([tmp_path])
+    assert (found is None) is enough
+    assert found is None or f"room for {left} more files" in str(found)
 
 
 def test_a_folder_that_is_not_there_is_looked_for_above(

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.config import read_yaml
-from pipeline.configuration.stage_configs import RUN, RunFacts
+from pipeline.configuration.plan import RUN, RunFacts
 from pipeline.features.feature_set import FeatureSet
 from pipeline.models.bundle import FILE, HeadDeclaration
 from pipeline.operations.retraining.candidate import CARD, collect

@@ -16,7 +16,7 @@ from pipeline.__main__ import main
 from pipeline.errors import ConfigError, DataError, GateError, RetryLater, StageError
 from pipeline.market.exchanges.simulated import Simulated
 from pipeline.operations.log_events import LogFile
-from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.places import Places
 from pipeline.operations.walk import fleet_walk, slot_run, unchanged
 from pipeline.operations.walk.executors.base import Room
 from pipeline.operations.walk.executors.local import Local

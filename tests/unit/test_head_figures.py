@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline.commands import retrain as command
+from pipeline.commands import retrain_story
 from pipeline.commands.head_figures import chance, score_lines
 from pipeline.evaluation.comparison import OutOfFold
 from pipeline.operations.retraining.candidate import Candidate
@@ -105,7 +106,7 @@ def outcome(verdict: str, before: str | None) -> Any:
 
 
 def test_a_refused_version_is_told_beside_the_page_that_knows_no_champion() -> None:
-    told = command._story(outcome("refuse", "v0001"))
+    told = retrain_story.story(outcome("refuse", "v0001"))
     assert "demo/SIM-BTC v0002: refused; v0001 stays champion" in told
     assert "It judges the version by itself, not against v0001." in told
     assert told.splitlines()[-2:] == [
@@ -115,7 +116,7 @@ def test_a_refused_version_is_told_beside_the_page_that_knows_no_champion() -> N
 
 
 def test_without_a_champion_nothing_is_to_be_predicted() -> None:
-    told = command._story(outcome("refuse", None))
+    told = retrain_story.story(outcome("refuse", None))
     assert "refused; there is no champion yet" in told
     assert "vintage predict" not in told
     assert "judges the version by itself" not in told

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.build import TARGET, build
 from pipeline.configuration.compose import compose_run
-from pipeline.configuration.stage_configs import plan_run
+from pipeline.configuration.planning import plan_run
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.metrics import score_head, with_outcomes
 from pipeline.experiments.scoring import Frames, head_rows, running_losses

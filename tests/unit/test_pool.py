@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from pipeline.config import read_yaml, to_yaml
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.errors import ConfigError
 from pipeline.evaluation.backtest import Setup
 from pipeline.evaluation.bootstrap import blocks_of

@@ -15,9 +15,9 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.build import build
-from pipeline.commands.retrain import _story
+from pipeline.commands.retrain_story import story
 from pipeline.config import read_yaml
-from pipeline.configuration.stage_configs import write_plan
+from pipeline.configuration.plan import write_plan
 from pipeline.errors import ConfigError, DataError
 from pipeline.features.feature_set import FeatureSet
 from pipeline.frames import of_market, read_frame
@@ -28,9 +28,11 @@ from pipeline.market.exchanges.simulated import Simulated
 from pipeline.market.pool import MEMBERS
 from pipeline.models.base import FeatureTable
 from pipeline.models.windows import whole
+from pipeline.operations.places import Places
 from pipeline.operations.retraining import retrain as retrains
 from pipeline.operations.retraining.build_run import BuildReport
-from pipeline.operations.retraining.retrain import Outcome, Places, retrain
+from pipeline.operations.retraining.outcome import Outcome
+from pipeline.operations.retraining.retrain import retrain
 from pipeline.operations.target import Target, resolve
 from pipeline.operations.versions.serve import predict, serving_slot
 from pipeline.operations.workspace import Workspace
@@ -200,7 +202,7 @@ def test_scores_are_told_for_every_member_and_for_all(ran: Ran) -> None:
 
 
 def test_the_story_tells_the_skill_on_every_member(ran: Ran) -> None:
-    told = _story(ran.outcome)
+    told = story(ran.outcome)
     for name in NAMES:
         assert sum(line.startswith(f"  {name}   skill ") for line in told.splitlines()) == 1
     (line,) = (line for line in told.splitlines() if line.startswith("  vintage predict "))

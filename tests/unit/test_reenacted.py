@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.commands.reenact import story
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.backtest import Profile, Setup, backtest
 from pipeline.experiments.reenacted.dual import DUAL

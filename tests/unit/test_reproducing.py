@@ -11,11 +11,14 @@ import pandas as pd
 import pytest
 
 from pipeline.commands import reproduce as command
-from pipeline.commands.retrain import _facts, _story
+from pipeline.commands.retrain import _facts
+from pipeline.commands.retrain_story import story
 from pipeline.errors import ConfigError
 from pipeline.market.exchanges.machine import Machine
+from pipeline.operations.places import Places
 from pipeline.operations.retraining import retrain as retrains
-from pipeline.operations.retraining.retrain import Outcome, Places, retrain
+from pipeline.operations.retraining.outcome import Outcome
+from pipeline.operations.retraining.retrain import retrain
 from pipeline.operations.retraining.waiting import waiting_for
 from pipeline.operations.target import resolve
 from pipeline.operations.versions import reproducing
@@ -78,7 +81,7 @@ def test_a_retrain_waits_for_flat_and_the_next_one_promotes(home: Path, retraine
     registry = Places(home, CHECKOUT).registry
     assert champion(registry.root, SLOT) is None
     assert first.served.pending == "1 position is open (state.json)"
-    told = _story(first)
+    told = story(first)
     assert "pending: the market is not flat, there is no champion yet" in told
     assert "until 2025-12-21 00:00 UTC" in " ".join(told.split())
     assert _facts(first)["pending"] == first.served.pending
@@ -93,7 +96,7 @@ def test_a_retrain_waits_for_flat_and_the_next_one_promotes(home: Path, retraine
     assert pointer.version == "v0001", "what waited comes into service before anything is built"
     assert pending(registry, SLOT) is None
     waited = replace(first, waited="v0001, which waited, came into service first: flat.")
-    assert "waited    v0001, which waited, came into service first: flat.\n" in _story(waited)
+    assert "waited    v0001, which waited, came into service first: flat.\n" in story(waited)
 
 
 def test_a_version_that_waited_is_told_as_the_champion(home: Path, retrained: Retrain) -> None:
@@ -102,9 +105,9 @@ def test_a_version_that_waited_is_told_as_the_champion(home: Path, retrained: Re
     write(home, AS_OF, "CLOSED")
     came = retrained(*ASKED)
     assert came.came
-    assert _story(came).startswith(f"{SLOT} v0001: v0001 waited, and is the champion now\n")
+    assert story(came).startswith(f"{SLOT} v0001: v0001 waited, and is the champion now\n")
     again = retrained(*ASKED)
-    assert _story(again).startswith(f"{SLOT} v0001: nothing changed; it is the champion already\n")
+    assert story(again).startswith(f"{SLOT} v0001: nothing changed; it is the champion already\n")
     assert not first.against_itself
     beside = next(each.reason for each in again.against_itself if each.name == NOT_WORSE)
     assert "than v0001" in beside
@@ -160,7 +163,7 @@ def what_differs_is_named(verified: VerifiedBundle) -> None:
     assert done.causes["code"] == "of train"
     assert "seed 7 → 8" in done.causes["config"]
     assert done.causes["cpu"] == f"pdp11, family 1 → {cpu_family()}"
-    assert "NOT identical" in "\n".join(command._story(done))
+    assert "NOT identical" in "\n".join(command.story(done))
 
 
 def test_a_version_without_words_is_refused(home: Path) -> None:

@@ -15,22 +15,24 @@ import pandas as pd
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.commands.retrain import _facts, _story
+from pipeline.commands.retrain import _facts
+from pipeline.commands.retrain_story import story
 from pipeline.configuration.choices import choose
 from pipeline.configuration.compose import read_root
 from pipeline.configuration.conf_groups import parse_words
-from pipeline.configuration.stage_configs import write_plan
+from pipeline.configuration.plan import write_plan
 from pipeline.evaluation.evidence import judge_alone
 from pipeline.experiments.audit.plans import digest_of, own_plan
 from pipeline.experiments.audit.results import AUDITED, FOLDER
 from pipeline.experiments.simulate.gate import Candidate as Turned
 from pipeline.experiments.simulate.gate import judged as simulated
 from pipeline.live import first_load
+from pipeline.operations.places import Places
 from pipeline.operations.retraining import judging
 from pipeline.operations.retraining import retrain as retrains
 from pipeline.operations.retraining.build_run import BuildReport
 from pipeline.operations.retraining.evidence import evidence_on
-from pipeline.operations.retraining.retrain import Outcome, Places
+from pipeline.operations.retraining.outcome import Outcome
 from pipeline.operations.target import Target
 from pipeline.operations.versions.audit_notes import audit_of
 from pipeline.operations.walk import unchanged
@@ -133,19 +135,19 @@ def test_a_version_is_observed_until_its_audit_comes_and_then_judged_anew(
     first = here()
     assert (first.verdict.outcome, first.verdict.drawn) == ("observe", False)
     assert f"({COMMAND}), so no portion" in first.verdict.sentence
-    assert f"\n  {COMMAND}   #" in _story(first)
+    assert f"\n  {COMMAND}   #" in story(first)
     assert _facts(first)["to_audit"] == COMMAND
     assert (stands(home), draws(home)) == (("v0001", "observe"), [])
     assert first.verdict.portions_left == 12
     same = here()
     assert not same.anew, "nothing new is known of it"
     assert "not_worse_than_champion" in [each.name for each in same.against_itself]
-    assert "not_worse_than_champion" not in _story(same), "it is not held against itself"
+    assert "not_worse_than_champion" not in story(same), "it is not held against itself"
 
     keep_audit(home, first.target.plan)
     second = here()
     assert (second.anew, second.created, second.verdict.outcome) == (True, False, "promote")
-    assert _story(second).startswith("demo/SIM-BTC v0001: in service, judged anew with its audit\n")
+    assert story(second).startswith("demo/SIM-BTC v0001: in service, judged anew with its audit\n")
     assert _facts(second)["to_audit"] is None
     assert of_outcome(second, "").state == "judged anew"
     assert (stands(home), draws(home)) == (("v0001", "trade"), [("v0001", True)])
@@ -207,7 +209,7 @@ def test_a_champion_that_trades_stays_until_its_refresh_is_audited(home: Path, h
     assert refresh.verdict.outcome == "refuse"
     assert refresh.verdict.sentence.startswith("Refuse: v0001 trades and stays: its recipe and")
     assert COMMAND in refresh.verdict.sentence
-    assert f"\n  {COMMAND}   #" in _story(refresh)
+    assert f"\n  {COMMAND}   #" in story(refresh)
     assert stands(home) == ("v0001", "trade")
     assert marked(root_of(home), SLOT, "challenger") is not None
     keep_audit(home, refresh.target.plan)
@@ -277,7 +279,7 @@ def test_the_conditions_are_listed(
     home: Path, here: Here, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = here()
-    assert "\n  fails     audited\n" in _story(made)
+    assert "\n  fails     audited\n" in story(made)
     assert [each["name"] for each in _facts(made)["conditions"]][-1] == AUDITED
     assert main(["registry", "show", str(SLOT), "v0001"]) == 0
     shown = capsys.readouterr().out

@@ -10,13 +10,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipeline.commands.retrain import _from_others
+from pipeline.commands.retrain_story import _from_others
 from pipeline.errors import ConfigError
 from pipeline.live.task import task_changes
+from pipeline.operations.places import Places
 from pipeline.operations.retraining import evidence as known
 from pipeline.operations.retraining import retrain as retrains
 from pipeline.operations.retraining import slot_task
-from pipeline.operations.retraining.retrain import Places, retrain
+from pipeline.operations.retraining.retrain import retrain
 from pipeline.operations.retraining.slot_task import Switch
 from pipeline.operations.target import Target, resolve
 from registry.history import Pointer

@@ -11,9 +11,9 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.config import read_yaml
-from pipeline.configuration.stage_configs import told_files
+from pipeline.configuration.plan import told_files
 from pipeline.errors import StageError
-from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.places import Places
 from pipeline.operations.target import Target, resolve
 from pipeline.operations.walk.dry_run import would_run
 from pipeline.operations.walk.fetching import is_short, mark_short

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.configuration.stage_configs import plan_run, write_plan
+from pipeline.configuration.plan import write_plan
+from pipeline.configuration.planning import plan_run
 from pipeline.experiments.simulate.parcel import as_array, unwrap
 from pipeline.experiments.simulate.procedure import TOLD
 from pipeline.frames import key_by_market, read_frame

@@ -10,19 +10,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.commands.retrain import _kept
+from pipeline.commands.retrain_story import _kept
 from pipeline.configuration.choices import FILE as PARAMS
 from pipeline.configuration.choices import read_choices
 from pipeline.configuration.compose import compose_run
-from pipeline.configuration.stage_configs import plan_run, write_plan
+from pipeline.configuration.plan import write_plan
+from pipeline.configuration.planning import plan_run
 from pipeline.errors import ConfigError, DataError
 from pipeline.frames import read_frame
 from pipeline.models.bundle import FILE
 from pipeline.models.kept_head import KeptHead
+from pipeline.operations.places import Places
 from pipeline.operations.retraining import retrain as retrains
 from pipeline.operations.retraining.build_run import BuildReport
 from pipeline.operations.retraining.keeping import without_skip
-from pipeline.operations.retraining.retrain import Outcome, Places, retrain
+from pipeline.operations.retraining.outcome import Outcome
+from pipeline.operations.retraining.retrain import retrain
 from pipeline.operations.target import resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage

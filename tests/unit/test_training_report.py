@@ -16,7 +16,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from pipeline.build import build
 from pipeline.config import read_yaml
-from pipeline.configuration.stage_configs import write_plan
+from pipeline.configuration.plan import write_plan
 from pipeline.evaluation.evidence import evidence_of, judge_alone
 from pipeline.evaluation.training_report import (
     IMPORTANCE_COLUMNS,
@@ -32,9 +32,11 @@ from pipeline.fitting.training_facts import head_facts
 from pipeline.labels.three_class import ThreeClass
 from pipeline.models.base import Model, Report, Samples
 from pipeline.models.nested_calibration import CalibrationFit
+from pipeline.operations.places import Places
 from pipeline.operations.retraining import retrain as retrains
 from pipeline.operations.retraining.build_run import BuildReport, How
-from pipeline.operations.retraining.retrain import Outcome, Places, retrain
+from pipeline.operations.retraining.outcome import Outcome
+from pipeline.operations.retraining.retrain import retrain
 from pipeline.operations.target import resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import STAGES, run_stage

@@ -12,12 +12,13 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.config import read_yaml, to_yaml
-from pipeline.configuration.stage_configs import write_plan
+from pipeline.configuration.plan import write_plan
 from pipeline.fitting.trial import REGISTRY
+from pipeline.operations.places import Places
 from pipeline.operations.retraining import build_run
 from pipeline.operations.retraining import retrain as retrains
 from pipeline.operations.retraining.build_run import BuildReport
-from pipeline.operations.retraining.retrain import Places, retrain
+from pipeline.operations.retraining.retrain import retrain
 from pipeline.operations.target import resolve
 from pipeline.operations.workspace import Workspace
 from pipeline.runner import FAILURE, STAGES, run_stage

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.code_digest import Code
 from pipeline.configuration.compose import compose_run
-from pipeline.configuration.stage_configs import plan_run
+from pipeline.configuration.planning import plan_run
 from pipeline.errors import DataError, RetryLater
 from pipeline.evaluation.metrics import score_head
 from pipeline.experiments import study as studies

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pipeline.config import read_yaml, to_yaml
 from pipeline.configuration.choices import choose
 from pipeline.configuration.compose import compose_run, read_root, tuned
+from pipeline.configuration.plan import Plan, write_plan
+from pipeline.configuration.planning import plan_run
 from pipeline.configuration.settings import lay_settings, over_heads
-from pipeline.configuration.stage_configs import Plan, plan_run, write_plan
 from pipeline.errors import ConfigError
 from tests.spine import chosen, composed, files_below, own_conf, planned, put
 

@@ -22,8 +22,8 @@ from pipeline.configuration.compose import read_recipe
 from pipeline.experiments import study as studies
 from pipeline.experiments.scoring import Frames
 from pipeline.experiments.study import ScoredOn
+from pipeline.operations.places import Places
 from pipeline.operations.retraining.build_run import BuildReport, How
-from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.trials import tuning as operation
 from pipeline.operations.trials.tuning import Asked, tune_slot
 from pipeline.operations.workspace import Workspace, lock_path

@@ -14,7 +14,7 @@ import pytest
 from pipeline import log, workers
 from pipeline.configuration.choices import choose
 from pipeline.configuration.compose import compose_run, read_root
-from pipeline.configuration.stage_configs import plan_run
+from pipeline.configuration.planning import plan_run
 from pipeline.cores import THREADS, VARIABLE, WorkersFact, worker_count
 from pipeline.errors import ConfigError, DataError
 from pipeline.fitting.fold_fits import HeadTask

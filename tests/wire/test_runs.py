@@ -11,7 +11,8 @@ import pytest
 from pipeline.config import read_yaml, to_yaml
 from pipeline.configuration.choices import choose
 from pipeline.configuration.compose import compose_run, read_root
-from pipeline.configuration.stage_configs import plan_run, write_plan
+from pipeline.configuration.plan import write_plan
+from pipeline.configuration.planning import plan_run
 from pipeline.runner import STAGES, run_stage
 from pipeline.sandbox import World, start_sandbox
 from pipeline.stages import paths

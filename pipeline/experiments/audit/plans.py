@@ -15,7 +15,8 @@ from pipeline.code_digest import code_of
 from pipeline.configuration.choices import RECIPE, Choices, choose
 from pipeline.configuration.compose import Composed, compose_run, read_recipe
 from pipeline.configuration.parts import build_head
-from pipeline.configuration.stage_configs import Plan, plan_run
+from pipeline.configuration.plan import Plan
+from pipeline.configuration.planning import plan_run
 from pipeline.experiments.audit.trials import RISK, TRADE
 from pipeline.features.feature_set import FeatureSet
 from pipeline.market.candles import duration
@@ -90,7 +91,9 @@ def _held_out(choices: Choices) -> Choices:
 
 def _reads_candles(composed: Composed) -> str | None:
     for name, head in composed.heads.items():
-        features: FeatureSet = build_head(head, name, composed.root.plugins, "")["features"]
+        features: FeatureSet = build_head(head, name, composed.root.plugins, composed.places(name))[
+            "features"
+        ]
         if not features.of_trades:
             return name
     return None

@@ -11,7 +11,7 @@ import pandas as pd
 
 from pipeline.config import Record
 from pipeline.configuration.choices import Choices
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.errors import DataError
 from pipeline.experiments.audit.causality import (
     CORRUPTED,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.evaluation.evidence import evidence_of, judge_alone
 from pipeline.evaluation.metrics import MOVES, Scores, mean_over_heads, score_head
 from pipeline.experiments.audit.markets import Law, draw, shuffled_blocks

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.config import Node
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.evaluation.metrics import with_outcomes
 from pipeline.experiments.audit.permuted import block_permuted
 from pipeline.fitting.training import checked_folds, predict_folds

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from pipeline.build import build
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.features.feature_set import FeatureSet
 from pipeline.fitting.training import labelled_samples
 from pipeline.frames import key_by_market

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from pipeline.build import build
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.errors import ConfigError, DataError
 from pipeline.evaluation.backtest import Result, Setup
 from pipeline.evaluation.backtest.windows import WINDOW_DAYS, summary

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.build import build
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.errors import ConfigError
 from pipeline.evaluation.trading import Predicted
 from pipeline.fitting.training import checked_folds, labelled_samples, predict_folds

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 
 Standing = Literal["claimed", "leaked", "flattered", "empty", "honest"]
 Kind = Literal["change", "share", "count", "mean", "loss"]

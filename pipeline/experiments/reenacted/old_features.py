@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.build import build
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.experiments.reenacted.entries import Head
 from pipeline.fitting.training import labelled_samples
 from pipeline.frames import key_by_market

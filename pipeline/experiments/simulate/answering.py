@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import DataError
-from pipeline.experiments.simulate.fitting import SHORT, STAMP, FittedTurn, keyed_moments
+from pipeline.experiments.simulate.fitting import STAMP, FittedTurn, keyed_moments
+from pipeline.experiments.simulate.folders import SHORT
 from pipeline.experiments.simulate.history import History
 from pipeline.experiments.simulate.parcel import Parcel, as_array, as_bytes, wrap
 from pipeline.experiments.simulate.procedure import Procedure

@@ -13,6 +13,7 @@ import pandas as pd
 from pipeline.errors import DataError
 from pipeline.evaluation.comparison import OutOfFold
 from pipeline.evaluation.metrics import Scores
+from pipeline.experiments.simulate.folders import SHORT
 from pipeline.experiments.simulate.history import Cut, History
 from pipeline.experiments.simulate.parcel import Parcel, unwrap, wrap
 from pipeline.experiments.simulate.procedure import TOLD, Procedure, predictions_of
@@ -22,7 +23,6 @@ from pipeline.models.bundle import FILE
 from registry.files import sha256, write_atomic
 
 FOLDER = "turns"
-SHORT = 16  # letters of a digest in a file's name
 STAMP = "%Y%m%dT%H%M"
 
 

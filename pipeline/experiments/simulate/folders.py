@@ -11,7 +11,7 @@ from registry.files import write_atomic
 
 SIMULATIONS = Path("build/simulations")
 DESCRIBED = "procedure.json"
-SHORT = 16  # letters of a digest in a folder's name
+SHORT = 16  # letters of a digest in a name
 
 
 def open_folder(home: Path, digest: str, told: Mapping[str, Any]) -> Path:

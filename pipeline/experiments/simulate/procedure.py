@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.build import TARGET
 from pipeline.code_digest import code_of
 from pipeline.config import Node
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.evaluation.chronology import is_chronological
 from pipeline.evaluation.fold_thresholds import with_scales
 from pipeline.evaluation.metrics import score_head, with_outcomes

@@ -19,7 +19,8 @@ from pipeline.evaluation.likeness import likeness
 from pipeline.evaluation.metrics import mean_over_heads
 from pipeline.evaluation.money_comparison import common_moments, compare_money, spoken
 from pipeline.experiments.simulate.answering import Answering, Answers, Asked
-from pipeline.experiments.simulate.fitting import SHORT, STAMP, FittedTurn
+from pipeline.experiments.simulate.fitting import STAMP, FittedTurn
+from pipeline.experiments.simulate.folders import SHORT
 from pipeline.experiments.simulate.gate import Candidate, Decision, Mode, judged
 from pipeline.market.candles import duration
 from registry.conditions import GateConfig

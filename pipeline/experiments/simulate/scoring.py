@@ -18,7 +18,8 @@ from pipeline.evaluation.bootstrap import Floats, Ints
 from pipeline.evaluation.measures import log_loss, odds
 from pipeline.evaluation.metrics import MOVES
 from pipeline.experiments.simulate.answering import Answers
-from pipeline.experiments.simulate.fitting import SHORT, FittedTurn, keyed_moments
+from pipeline.experiments.simulate.fitting import FittedTurn, keyed_moments
+from pipeline.experiments.simulate.folders import SHORT
 from pipeline.experiments.simulate.losses import OWN, USUAL, Losses
 from pipeline.experiments.simulate.parcel import Parcel, as_array, as_bytes, wrap
 from pipeline.experiments.simulate.policies import newest

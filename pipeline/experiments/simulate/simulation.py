@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.errors import DataError
 from pipeline.evaluation.backtest import Setup
 from pipeline.experiments.simulate.answering import Answering, Answers, Asked
@@ -106,15 +106,7 @@ def _compared(
     given: Given, turns: Turns, outcomes: Mapping[str, Outcomes], work: tuple[int, Path]
 ) -> Simulated:
     horizon, served = _horizon(given, outcomes), turns.served()
-    scoring = Scoring.of(outcomes, given.plan.plugins, work[1])
-    found = {
-        number: {
-            model: losses
-            for answers in each
-            for model, losses in scoring.of_turn(answers, turns.fitted).items()
-        }
-        for number, each in turns.answers.items()
-    }
+    found = _losses(turns, Scoring.of(outcomes, given.plan.plugins, work[1]))
 
     def losses_of(turn: int, model: int) -> Losses:
         return found[turn].get(model, Losses())
@@ -138,6 +130,18 @@ def _compared(
         made=work[0],
         folder=work[1],
     )
+
+
+def _losses(turns: Turns, scoring: Scoring) -> dict[int, dict[int, Losses]]:
+    """Of each turn, what every model that was asked lost."""
+    return {
+        number: {
+            model: losses
+            for answers in each
+            for model, losses in scoring.of_turn(answers, turns.fitted).items()
+        }
+        for number, each in turns.answers.items()
+    }
 
 
 def outcomes_of(procedure: Procedure, history: History) -> dict[str, Outcomes]:

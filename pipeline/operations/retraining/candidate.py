@@ -12,7 +12,7 @@ import pandas as pd
 
 from pipeline.build import TARGET
 from pipeline.config import Node, read_yaml
-from pipeline.configuration.stage_configs import RUN, RunFacts
+from pipeline.configuration.plan import RUN, RunFacts
 from pipeline.errors import StageError
 from pipeline.evaluation.chronology import is_chronological
 from pipeline.evaluation.comparison import OutOfFold

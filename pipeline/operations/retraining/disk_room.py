@@ -7,6 +7,7 @@ load. So somebody else looks, and ends a build that has no room left.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from pipeline.errors import RetryLater, from_system
 from pipeline.operations.retraining.step_watch import LATE_PATIENCE_SECONDS, stop
 
 LEAST_BYTES = 8 * 2**20
+LEAST_FILES = 256
 EVERY_SECONDS = 1.0
 PASSING = {
     errno.ENOSPC,
@@ -45,13 +47,10 @@ def shortage(folders: Sequence[Path]) -> RetryLater | None:
             number = errno.EROFS if locked else errno.EACCES
             return from_system(OSError(number, os.strerror(number), str(folder)))
         if (free := shutil.disk_usage(folder).free) < LEAST_BYTES:
-            return RetryLater(
-                "the build has no room left on this disk; it is over, and the champion stays",
-                where=str(folder),
-                found=f"{free / 2**20:.1f} MiB free",
-                expected=f"at least {LEAST_BYTES / 2**20:.0f} MiB",
-                fix="free space on that disk and repeat",
-            )
+            found, least = f"{free / 2**20:.1f} MiB free", f"{LEAST_BYTES / 2**20:.0f} MiB"
+            return _no_room(folder, found, least)
+        if (left := _files_left(folder)) < LEAST_FILES:
+            return _no_room(folder, f"room for {left:.0f} more files", f"{LEAST_FILES} files")
     return None
 
 
@@ -96,6 +95,22 @@ class RoomWatch:
             if self.short is not None:
                 stop(self.process, LATE_PATIENCE_SECONDS)
                 return
+
+
+def _no_room(folder: Path, found: str, least: str) -> RetryLater:
+    return RetryLater(
+        "the build has no room left on this disk; it is over, and the champion stays",
+        where=str(folder),
+        found=found,
+        expected=f"at least {least}",
+        fix="free space on that disk, or delete many small files, and repeat",
+    )
+
+
+def _files_left(folder: Path) -> float:
+    """How many files a disk still takes; infinite where it has no such limit."""
+    told = os.statvfs(folder)
+    return told.f_favail if told.f_files else math.inf
 
 
 def _standing(folder: Path) -> Path:

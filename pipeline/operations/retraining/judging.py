@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.experiments.audit.plans import digest_of_card
 from pipeline.experiments.audit.results import AUDITED, audited, kept, with_audit
 from pipeline.experiments.audit.run import Audit
+from pipeline.operations.places import Places
 from pipeline.operations.retraining.candidate import CARD, Candidate
 from pipeline.operations.retraining.challenger import RETRAIN
 from pipeline.operations.retraining.evidence import evidence_on
@@ -26,9 +27,6 @@ from registry.slots import Slot
 from registry.standing import spend, standing
 from registry.trials import count_trials
 from registry.versions import Registry
-
-if TYPE_CHECKING:
-    from pipeline.operations.retraining.retrain import Places
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.configuration.choices import KeptFrom
 from pipeline.configuration.compose import compose_run
 from pipeline.configuration.conf_groups import parse_words
-from pipeline.configuration.stage_configs import plan_run
+from pipeline.configuration.planning import plan_run
 from pipeline.errors import ConfigError, nearest
 from pipeline.market.candles import moment
 from pipeline.models.bundle import FILE

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from itertools import product
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,85 +15,28 @@ from pipeline.errors import RetryLater
 from pipeline.fitting.trial import TrialFacts
 from pipeline.live.first_load import require_loadable
 from pipeline.live.task import task_digest
+from pipeline.operations.places import Places
 from pipeline.operations.retraining import candidate as candidates
 from pipeline.operations.retraining.build_run import reproduce
 from pipeline.operations.retraining.candidate import Candidate
 from pipeline.operations.retraining.challenger import RETRAIN, challenge
 from pipeline.operations.retraining.judging import Judgement, judgement, write_down
 from pipeline.operations.retraining.keeping import keeping, kept_heads, lay_out
+from pipeline.operations.retraining.outcome import REFUSED, Outcome
 from pipeline.operations.retraining.revisions import KNOWN, mark_revised
 from pipeline.operations.retraining.slot_task import Switch, require_same_service
 from pipeline.operations.retraining.waiting import Served, Wanted, serve_pending, serve_when_flat
 from pipeline.operations.target import Target
-from pipeline.operations.versions.processor import cpu_family
+from pipeline.operations.versions.processor import CPU, cpu_family
 from pipeline.operations.workspace import FOLDER, lock_path, prepare
 from pipeline.stages.paths import QUALITY, REPORT
-from registry.conditions import Condition
-from registry.evidence import Evidence
 from registry.gate import Verdict
 from registry.history import Pointer
 from registry.pointers import Because, champion, move
 from registry.slots import Slot
-from registry.versions import Registry
+from registry.versions import Added, Registry
 
-REFUSED, CPU = "refuse", "cpu"
-JOINTS = ("; and ", ", and ", "; ")  # what stands before a reason in the gate's sentence
 UNSWITCHED = Switch()
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where a retrain reads code and writes results."""
-
-    home: Path
-    checkout: Path
-
-    @property
-    def registry(self) -> Registry:
-        """The registry below the home folder."""
-        return Registry(self.home / "models" / "registry")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one retrain did; `report` is the version's page, `checks` what its candles passed.
-
-    `served` tells whether the version waits for a flat market, `waited` what became of one that
-    waited before, `came` that this was the version itself, which is champion by that, `anew` that
-    it was observed already and its audit came since.
-    """
-
-    target: Target
-    ran: tuple[str, ...]
-    candidate: Candidate
-    version: str
-    created: bool
-    verdict: Verdict
-    pointer: Pointer | None
-    before: str | None
-    report: Path
-    checks: Path
-    evidence: Evidence
-    served: Served
-    waited: str = ""
-    anew: bool = False
-    came: bool = False
-
-    @property
-    def against_itself(self) -> tuple[Condition, ...]:
-        """Conditions that hold the version against itself, where it is the champion already."""
-        champion = self.evidence.champion
-        if champion is None or champion.version != self.version:
-            return ()
-        return tuple(each for each in self.verdict.conditions if self.version in each.reason)
-
-    @property
-    def sentence(self) -> str:
-        """The gate's sentence, without what holds the version against itself."""
-        sentence = self.verdict.sentence
-        for each, joint in product(self.against_itself, JOINTS):
-            sentence = sentence.replace(f"{joint}{each.reason}", "")
-        return sentence
 
 
 def retrain(
@@ -129,15 +71,7 @@ def retrain(
             require_same_service(target, places.registry, switch)
             stood = champion(places.registry.root, target.slot)
             waited = _serve_pending(target, places, now)
-            kept = kept_heads(target, places.registry)
-            target = keeping(target, kept, places.registry, places.checkout / "conf")
-            workspace = prepare(places.home, places.checkout, target.slot, target.choices)
-            lay_out(workspace, kept)
-            log.event("retrain_started", slot=str(target.slot), as_of=target.plan.run.as_of)
-            ran = reproduce(workspace, places.home, progress, target.build).ran
-            for market in target.market.members:
-                mark_revised(places.registry, target.store, target.series_of(market), now)
-            built = candidates.collect(workspace, target.slot, target.plan.run)
+            target, built, ran = _built(target, places, now, progress)
             outcome = _after(stood, waited, _decide(target, places, built, now, ran))
     except Timeout:
         raise RetryLater(
@@ -147,6 +81,21 @@ def retrain(
         ) from None
     _log(outcome)
     return outcome
+
+
+def _built(
+    target: Target, places: Places, now: pd.Timestamp, progress: Callable[[str], None]
+) -> tuple[Target, Candidate, tuple[str, ...]]:
+    """Build the candidate in the slot's workspace; tell also what it keeps and which stages ran."""
+    kept = kept_heads(target, places.registry)
+    target = keeping(target, kept, places.registry, places.checkout / "conf")
+    workspace = prepare(places.home, places.checkout, target.slot, target.choices)
+    lay_out(workspace, kept)
+    log.event("retrain_started", slot=str(target.slot), as_of=target.plan.run.as_of)
+    ran = reproduce(workspace, places.home, progress, target.build).ran
+    for market in target.market.members:
+        mark_revised(places.registry, target.store, target.series_of(market), now)
+    return target, candidates.collect(workspace, target.slot, target.plan.run), ran
 
 
 def _serve_pending(target: Target, places: Places, now: pd.Timestamp) -> str:
@@ -165,12 +114,7 @@ def _decide(
 ) -> Outcome:
     registry, at = places.registry, now.isoformat()
     before = champion(registry.root, target.slot)
-    TrialFacts.of_local(target.plan.local, "compose").count(registry.root, RETRAIN)
-    note: dict[str, Any] = {KNOWN: list(built.revisions_known)}
-    note |= {"words": f"{target.chosen} as_of={target.plan.run.as_of}"}
-    note |= {"task": task_digest(target.plan.stages["labels"]), CPU: cpu_family()}
-    note |= {"parent": before.version} if before else {}
-    added = registry.add(target.slot, built.files, registered_at=at, note=note)
+    added = _registered(target, registry, built, before, at)
     if costs := _costs(built, ran):
         registry.note(target.slot, added.version, "built", at, **costs)
     made = judgement(built, target, places, added.version, before)
@@ -193,6 +137,18 @@ def _decide(
         served=served,
         anew=made.anew,
     )
+
+
+def _registered(
+    target: Target, registry: Registry, built: Candidate, before: Pointer | None, at: str
+) -> Added:
+    """Add the candidate to the registry, with what is known only now, and count its trial."""
+    TrialFacts.of_local(target.plan.local, "compose").count(registry.root, RETRAIN)
+    note: dict[str, Any] = {KNOWN: list(built.revisions_known)}
+    note |= {"words": f"{target.chosen} as_of={target.plan.run.as_of}"}
+    note |= {"task": task_digest(target.plan.stages["labels"]), CPU: cpu_family()}
+    note |= {"parent": before.version} if before else {}
+    return registry.add(target.slot, built.files, registered_at=at, note=note)
 
 
 def _followed(

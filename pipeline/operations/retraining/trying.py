@@ -9,10 +9,10 @@ from filelock import FileLock, Timeout
 
 from pipeline.errors import RetryLater
 from pipeline.fitting.trial import TrialFacts
+from pipeline.operations.places import Places
 from pipeline.operations.retraining import candidate as candidates
 from pipeline.operations.retraining.build_run import reproduce
 from pipeline.operations.retraining.keeping import keeping, kept_heads, lay_out
-from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.target import Target
 from pipeline.operations.workspace import lock_path, prepare
 from pipeline.runner import Timing

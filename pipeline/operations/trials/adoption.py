@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 from pipeline.config import Node, read_yaml, to_yaml
 from pipeline.configuration.choices import NONE, RECIPE, Choices
 from pipeline.configuration.compose import compose_run, read_recipe, tuned
+from pipeline.configuration.plan import Plan
+from pipeline.configuration.planning import plan_run
 from pipeline.configuration.settings import HEADS, words_of
-from pipeline.configuration.stage_configs import Plan, plan_run
 from pipeline.configuration.tune_choice import CHOSEN, GROUP, SET, Tune, lay_under, place
 from pipeline.errors import ConfigError
 from registry.files import write_atomic

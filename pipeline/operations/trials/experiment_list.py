@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.config import Node, read_yaml
 from pipeline.configuration.choices import FILE, Choices, read_choices
 from pipeline.configuration.compose import compose_run
-from pipeline.configuration.stage_configs import plan_run
+from pipeline.configuration.planning import plan_run
 from pipeline.errors import ConfigError, StageError, nearest
 from pipeline.fitting.trial import REGISTRY, TrialFacts
 from pipeline.operations.workspace import child_environment

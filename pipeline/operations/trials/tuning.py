@@ -14,7 +14,7 @@ from pipeline import log
 from pipeline.configuration.choices import LAST, choose
 from pipeline.configuration.compose import read_root
 from pipeline.configuration.conf_groups import parse_words
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.errors import ConfigError, RetryLater
 from pipeline.experiments.scoring import Frames
 from pipeline.experiments.search_space import read_search
@@ -22,8 +22,8 @@ from pipeline.experiments.study import FAILED, PRUNED
 from pipeline.experiments.subject import Subject, Tuning
 from pipeline.experiments.tune import Tuned, tune, unfinished
 from pipeline.frames import read_frame
+from pipeline.operations.places import Places
 from pipeline.operations.retraining.build_run import How, reproduce
-from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.target import Target, resolve
 from pipeline.operations.trials.adoption import write_tune
 from pipeline.operations.workspace import Workspace, lock_path, prepare

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.configuration.stage_configs import Plan
+from pipeline.configuration.plan import Plan
 from pipeline.experiments.audit.plans import digest_of, digest_of_card
 from pipeline.experiments.audit.results import AUDITED, kept
 from pipeline.experiments.audit.run import Audit

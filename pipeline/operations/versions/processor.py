@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
+CPU = "cpu"  # what a version's note calls it
 CPU_INFO = Path("/proc/cpuinfo")
 NAMES = ("vendor_id", "cpu family", "model")
 

@@ -18,16 +18,16 @@ import pandas as pd
 from pipeline.config import Node
 from pipeline.configuration.choices import KeptFrom
 from pipeline.configuration.compose import compose_run
-from pipeline.configuration.stage_configs import plan_run
+from pipeline.configuration.planning import plan_run
 from pipeline.errors import ConfigError
 from pipeline.models.bundle import FILE
 from pipeline.models.kept_head import KeptHead
+from pipeline.operations.places import Places
 from pipeline.operations.retraining.build_run import reproduce
 from pipeline.operations.retraining.candidate import CARD, collect
 from pipeline.operations.retraining.keeping import lay_out
-from pipeline.operations.retraining.retrain import CPU, Places
 from pipeline.operations.target import Target, resolve
-from pipeline.operations.versions.processor import cpu_family
+from pipeline.operations.versions.processor import CPU, cpu_family
 from pipeline.operations.workspace import prepare
 from registry.manifest import REGISTERED, VerifiedBundle
 from registry.slots import Slot

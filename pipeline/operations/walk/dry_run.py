@@ -7,9 +7,9 @@ from typing import Any
 
 from pipeline.config import read_yaml, to_yaml
 from pipeline.configuration.choices import FILE
-from pipeline.configuration.stage_configs import told_files
+from pipeline.configuration.plan import told_files
 from pipeline.experiments.audit.results import audited
-from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.places import Places
 from pipeline.operations.retraining.step_watch import START
 from pipeline.operations.target import Target
 from pipeline.operations.versions.audit_notes import audit_of

@@ -11,7 +11,7 @@ from pipeline.errors import DataError, RetryLater
 from pipeline.market.candles import duration
 from pipeline.market.exchanges.base import Market
 from pipeline.market.sync import How, SyncReport, sync
-from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.places import Places
 from pipeline.operations.retraining.revisions import mark_revised
 from pipeline.operations.target import Target
 from pipeline.operations.workspace import FOLDER

@@ -13,7 +13,7 @@ from pipeline.configuration.compose import read_root
 from pipeline.cores import worker_count
 from pipeline.errors import ConfigError, RetryLater
 from pipeline.operations.caught import Caught
-from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.places import Places
 from pipeline.operations.walk import unchanged
 from pipeline.operations.walk.dry_run import planned
 from pipeline.operations.walk.executors.base import Executor

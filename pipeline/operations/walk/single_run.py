@@ -11,8 +11,9 @@ import pandas as pd
 from pipeline import log
 from pipeline.cores import cpu_seconds
 from pipeline.operations.caught import Caught, told
+from pipeline.operations.places import Places
 from pipeline.operations.retraining.orphans import end_leftovers
-from pipeline.operations.retraining.retrain import Outcome, Places
+from pipeline.operations.retraining.outcome import Outcome
 from pipeline.operations.target import Target
 from pipeline.operations.walk.run_report import RunFacts, RunReport, leave_report
 from pipeline.operations.walk.slot_result import SlotResult, of_outcome

@@ -14,7 +14,7 @@ from pipeline.errors import (
     StageError,
 )
 from pipeline.operations.caught import INTERRUPTED, UNEXPECTED
-from pipeline.operations.retraining.retrain import REFUSED, Outcome
+from pipeline.operations.retraining.outcome import REFUSED, Outcome
 from pipeline.operations.retraining.step_watch import START
 from registry.errors import RegistryError
 

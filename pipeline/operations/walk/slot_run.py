@@ -15,10 +15,11 @@ from pipeline import log
 from pipeline.cores import VARIABLE, cpu_seconds
 from pipeline.market.exchanges.machine import Machine, silent
 from pipeline.operations.caught import Caught, told
+from pipeline.operations.places import Places
 from pipeline.operations.retraining.build_run import How
 from pipeline.operations.retraining.keeping import without_skip
 from pipeline.operations.retraining.orphans import end_leftovers
-from pipeline.operations.retraining.retrain import Places, retrain
+from pipeline.operations.retraining.retrain import retrain
 from pipeline.operations.retraining.slot_task import Switch
 from pipeline.operations.retraining.step_watch import Limits
 from pipeline.operations.retraining.trying import try_slot

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline.config import to_yaml
 from pipeline.experiments.audit.results import files_of
-from pipeline.operations.retraining.retrain import Places
+from pipeline.operations.places import Places
 from pipeline.operations.target import Target
 from pipeline.operations.walk.slot_result import SlotResult
 from pipeline.operations.workspace import FOLDER, LINKED

@@ -11,9 +11,9 @@ import pandas as pd
 from pipeline.configuration.choices import LAST
 from pipeline.errors import ConfigError
 from pipeline.operations.caught import Caught
+from pipeline.operations.places import Places
 from pipeline.operations.retraining.build_run import How
 from pipeline.operations.retraining.keeping import without_skip
-from pipeline.operations.retraining.retrain import Places
 from pipeline.operations.retraining.slot_task import Switch
 from pipeline.operations.retraining.step_watch import Limits
 from pipeline.operations.target import Opened, Target, open_target

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import read_yaml
-from pipeline.configuration.stage_configs import Plan, write_plan
+from pipeline.configuration.plan import Plan, write_plan
 from pipeline.errors import ConfigError
 from pipeline.labels.three_class import ThreeClass
 from pipeline.runner import STAGES
@@ -111,7 +111,7 @@ def test_the_same_choices_are_the_same_bytes_anywhere(
     assert moved == here
     script = (
         "from tests.spine import planned\n"
-        "from pipeline.configuration.stage_configs import write_plan\n"
+        "from pipeline.configuration.plan import write_plan\n"
         "write_plan(planned())\n"
     )
     child = tmp_path / "child"
