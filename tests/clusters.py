@@ -19,6 +19,7 @@ from tests.conftest import CHECKOUT, child_env
 LIBRARIES = {"dask": "distributed", "ray": "ray"}
 WORKERS = 2
 TOLD = "address "
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 32}  # of Ray's clusters
 
 
 @contextlib.contextmanager
@@ -34,7 +35,7 @@ def cluster(executor: str, folder: Path) -> Iterator[str]:
         subprocess.Popen(
             [sys.executable, "-m", "tests.clusters", executor, str(folder)],
             cwd=folder,
-            env=child_env(folder, PYTHONPATH=str(CHECKOUT)),
+            env=child_env(folder, PYTHONPATH=str(CHECKOUT), **TOKEN),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=told,
@@ -69,7 +70,12 @@ def dask(folder: Path) -> None:
 def ray(_: Path) -> None:
     import ray as library
 
-    made = library.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False)
+    made = library.init(
+        num_cpus=WORKERS,
+        include_dashboard=False,
+        log_to_driver=False,
+        _node_ip_address="127.0.0.1",
+    )
     try:
         tell(made.address_info["gcs_address"])
     finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clusters import cluster
+from tests.clusters import TOKEN, cluster
 from tests.conftest import AS_OF, CHECKOUT, child_env
 from tests.volume import volume
 
@@ -60,7 +60,7 @@ def walked(folder: Path, *executor: str) -> Digests:
     done = subprocess.run(
         [sys.executable, "-m", module, "retrain", *words],
         cwd=home,
-        env=child_env(home, VINTAGE_HOME=str(home), PYTHONPATH=str(CHECKOUT)),
+        env=child_env(home, VINTAGE_HOME=str(home), PYTHONPATH=str(CHECKOUT), **TOKEN),
         capture_output=True,
         text=True,
         check=False,

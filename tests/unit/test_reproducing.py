@@ -163,7 +163,7 @@ def what_differs_is_named(verified: VerifiedBundle) -> None:
     assert done.causes["code"] == "of train"
     assert "seed 7 → 8" in done.causes["config"]
     assert done.causes["cpu"] == f"pdp11, family 1 → {cpu_family()}"
-    assert "NOT identical" in "\n".join(command.story(done))
+    assert "NOT identical" in "\n".join(command._story(done))
 
 
 def test_a_version_without_words_is_refused(home: Path) -> None:

@@ -41,7 +41,8 @@ class Ray(Record):
                 "the Ray cluster does not answer",
                 where=self.address,
                 found=str(error),
-                fix="start it (ray start --head), or name another executor.address",
+                fix="start it (ray start --head), name another executor.address, or, where it "
+                "asks for a token, set RAY_AUTH_MODE=token",
             ) from None
         try:
             slot = ray.remote(num_cpus=room.cores, max_retries=self.attempts - 1)(work)
