@@ -161,7 +161,7 @@ def _cautions(at: Moment, age: float) -> Iterator[str]:
     if at.in_sample:
         yield f"  In sample: {knows}."
     else:
-        yield f"  Model: {knows}, {_span(at)} before this one closed."
+        yield f"  Model: {knows}, {_span(at)}."
     if at.mode == "observe":
         yield f"  Observed only: signals, no decisions; vintage registry show {at.slot} tells why."
 
@@ -169,8 +169,11 @@ def _cautions(at: Moment, age: float) -> Iterator[str]:
 def _span(at: Moment) -> str:
     """Age of the model when the candle closed."""
     hours = (pd.Timestamp(at.known_at) - pd.Timestamp(at.trained_until)) / pd.Timedelta(hours=1)
+    if hours < 1:
+        return "this one the newest of them"
     days = 24
-    return f"{hours:.0f} hours" if hours < 2 * days else f"{hours / days:.0f} days"
+    told = f"{hours:.0f} hours" if hours < 2 * days else f"{hours / days:.0f} days"
+    return f"{told} before this one closed"
 
 
 def _minute(moment: str) -> str:

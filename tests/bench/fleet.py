@@ -58,7 +58,10 @@ def main() -> None:
         checkout = overlaid(Path(folder).resolve() / "checkout", slots)
         walk(checkout, Path(folder) / "warm", 1, [*words, "--dry-run"])
         one, two = (walk(checkout, Path(folder) / str(n), n, words) for n in (1, 2))
+        again = walk(checkout, Path(folder) / "1", 1, words)
         print(f"workers=1: {_line(one)}\nworkers=2: {_line(two)}")
+        states = {slot["state"] for slot in again.slots}
+        print(f"again, nothing changed: {again.wall:.1f} s, {states} of {slots} slots")
         same = "the same bytes" if one.bundles == two.bundles else "OTHER BYTES"
         print(f"{one.wall / two.wall:.2f} times as quick, {same} in {len(one.bundles)} files")
         for part, seconds in shares(one, slots).items():
@@ -84,8 +87,8 @@ def overlaid(checkout: Path, slots: int) -> Path:
 
 
 def walk(checkout: Path, home: Path, workers: int, words: list[str]) -> Walked:
-    """Retrain every slot in an empty home."""
-    home.mkdir()
+    """Retrain every slot in a home, which is made where there is none."""
+    home.mkdir(exist_ok=True)
     shutil.copy(checkout / "params.yaml", home)
     command = [sys.executable, "-m", "pipeline", "retrain", f"fleet={FLEET}", "--json"]
     started = time.perf_counter()

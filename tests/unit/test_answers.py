@@ -244,7 +244,7 @@ def test_the_story_says_what_is_reached() -> None:
         f"  long_exit    {NO_TRADE}",
         "  short_entry  no  75.0%   enter  25.0%   acts from 70%: not reached",
         "",
-        "  Model: v0002 knows candles up to 2025-12-20 00:00 UTC, 0 hours before this one closed.",
+        "  Model: v0002 knows candles up to 2025-12-20 00:00 UTC, this one the newest of them.",
     ]
     quiet = Answer(dataclasses.replace(AT, mode="observe"), {"short_entry": heads["short_entry"]})
     told = story(quiet, 99.0)

@@ -18,17 +18,16 @@ from pipeline.evaluation.report.members_money import members_money
 from pipeline.evaluation.report.mistakes import mistakes
 from pipeline.evaluation.report.money import money
 from pipeline.evaluation.report.over_time import over_time
+from pipeline.evaluation.report.page_head import page_head
 from pipeline.evaluation.report.parts import parts
 from pipeline.evaluation.report.quality import quality
 from pipeline.evaluation.report.scores import scores
 from pipeline.evaluation.report.standing import against
-from pipeline.evaluation.report.style import STYLE
 from pipeline.evaluation.report.trained import trained
 from pipeline.evaluation.report.trust import trust
 from pipeline.evaluation.report.verdict import verdict
 from pipeline.evaluation.trading import Trading
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 LINKS = {
     "scores": "Scores",
     "every": "Every figure",
@@ -53,24 +52,11 @@ def render(facts: ReportFacts) -> str:
     """
     page = tag(
         "html",
-        _head(facts),
+        page_head(f"{facts.verdict}: {facts.title}"),
         tag("body", tag("main", verdict(facts), _links(facts), *_sections(facts)), _foot()),
         lang="en",
     )
     return f"<!doctype html>\n{page}\n"
-
-
-def _head(facts: ReportFacts) -> Html:
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href="data:,"),
-        tag("title", f"{facts.verdict}: {facts.title}"),
-        tag("style", Html(STYLE)),
-    )
 
 
 def _links(facts: ReportFacts) -> Html:

@@ -8,7 +8,7 @@ from pipeline.evaluation.report.charts import Scale, around, share, svg
 from pipeline.evaluation.report.figures import GAP
 from pipeline.evaluation.report.layout import Place, figure, lede, pairs, section, stacking
 from pipeline.evaluation.report.markup import Content, Html, bare, join, tag
-from pipeline.experiments.page_head import page_head
+from pipeline.evaluation.report.page_head import page_head
 from pipeline.experiments.reenacted.figures import Figure, Reenacted
 from pipeline.experiments.reenacted.writing import shown
 

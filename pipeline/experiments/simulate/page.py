@@ -9,7 +9,7 @@ from pipeline.evaluation.report.figures import NOTHING, count, day, minute, perc
 from pipeline.evaluation.report.glossary import WORDS
 from pipeline.evaluation.report.layout import Place, details, figure, pairs, section, table
 from pipeline.evaluation.report.markup import Content, Html, bare, tag
-from pipeline.experiments.page_head import page_head
+from pipeline.evaluation.report.page_head import page_head
 from pipeline.experiments.simulate import drawings
 from pipeline.experiments.simulate.figures import Simulated
 from pipeline.experiments.simulate.page_parts import age, money

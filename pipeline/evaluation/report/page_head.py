@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pipeline.evaluation.report.markup import Html, tag
-from pipeline.evaluation.report.page import POLICY
 from pipeline.evaluation.report.style import STYLE
 
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
-def page_head(title: str, style: str) -> Html:
+
+def page_head(title: str, style: str = "") -> Html:
     """Title and styles of a page, those of every report first; it may request nothing."""
     return tag(
         "head",
